@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from explorer.home import home
@@ -15,7 +16,8 @@ class DatasetInfo:
     """Facts of one data set.
 
     `shape` is (channels, height, width) of an image or (features,) of a point;
-    `download_mb` is 0 for data that ships with the program or is made by it.
+    `download_mb` is 0 for data that ships with the program or is made by it;
+    `flips`: a mirrored image keeps its class, as a ship does and a digit does not.
     """
 
     name: str
@@ -26,20 +28,21 @@ class DatasetInfo:
     test: int
     source: str
     download_mb: int = 0
+    flips: bool = False
 
 
 def _image(
     name: str, side: int, channels: int, classes: int, train: int, test: int, mb: int, source: str
 ) -> DatasetInfo:
-    return DatasetInfo(
-        name, "image", (channels, side, side), classes, train, test, source, download_mb=mb
-    )
+    shape, flips = (channels, side, side), name in FLIPS
+    return DatasetInfo(name, "image", shape, classes, train, test, source, mb, flips)
 
 
 def _plane(name: str, source: str) -> DatasetInfo:
     return DatasetInfo(name, "plane", (2,), 2, 600, 200, source)
 
 
+FLIPS = ("fashion_mnist", "cifar10", "cifar100")
 BUILT_IN = {
     info.name: info
     for info in (
@@ -49,7 +52,7 @@ BUILT_IN = {
         _plane("circles", "two rings, scikit-learn make_circles"),
         _plane("xor", "four squares, opposite ones of one class, made here"),
         _image("mnist", 28, 1, 10, 60_000, 10_000, 12, "LeCun et al. 1998"),
-        _image("fashion_mnist", 28, 1, 10, 60_000, 10_000, 31, "Xiao et al. 2017, arXiv 1708.07747"),
+        _image("fashion_mnist", 28, 1, 10, 60_000, 10_000, 31, "Xiao et al. 2017, 1708.07747"),
         _image("cifar10", 32, 3, 10, 50_000, 10_000, 171, "Krizhevsky 2009"),
         _image("cifar100", 32, 3, 100, 50_000, 10_000, 169, "Krizhevsky 2009"),
         _image("svhn", 32, 3, 10, 73_257, 26_032, 247, "Netzer et al. 2011"),
@@ -67,12 +70,24 @@ def dataset_info(name: str) -> DatasetInfo:
     if name in BUILT_IN:
         return BUILT_IN[name]
     if OWN.fullmatch(name):
-        facts = home() / "data" / name.replace(":", "-") / "info.json"
-        if facts.is_file():
-            stored = json.loads(facts.read_text())
-            return DatasetInfo(**{**stored, "shape": tuple(stored["shape"])})
-        raise ValueError(f"{name} is not on this machine; add the images again")
+        return _own_info(name)
     raise ValueError(f"choose one of {', '.join(BUILT_IN)} or own:NAME")
+
+
+def own_folder(name: str) -> Path:
+    """Where the own data set `name` lies, or would lie."""
+    return home() / "data" / name.replace(":", "-", 1)
+
+
+def _own_info(name: str) -> DatasetInfo:
+    facts = own_folder(name) / "info.json"
+    if not facts.is_file():
+        raise ValueError(f"{name} is not on this machine; add the images again")
+    try:
+        stored = json.loads(facts.read_text(encoding="utf-8"))
+        return DatasetInfo(**{**stored, "shape": tuple(stored["shape"])})
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{name} is damaged: delete {facts.parent}, add the images again") from None
 
 
 def own_datasets() -> list[str]:

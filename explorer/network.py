@@ -64,11 +64,17 @@ class Block(nn.Module):
         self.skip = 1.0
         self.residual_gate = 1.0
         self.branch_scale = 1.0
+        self.kept: list[Tensor] | None = None  # where a probe asks for F(x) to be left
 
     def branch(self, x: Tensor) -> Tensor:
         """F(x), gated and scaled as it enters the sum."""
         scale = self.residual_gate * self.branch_scale
-        return self.residual(x) if scale == 1.0 else self.residual(x) * scale
+        y: Tensor = self.residual(x)
+        if scale != 1.0:
+            y = y * scale
+        if self.kept is not None:
+            self.kept.append(y)
+        return y
 
     def forward(self, x: Tensor) -> Tensor:  # (N, c_in, H, W) -> (N, c_out, H/stride, W/stride)
         y = self.branch(x)
@@ -103,6 +109,7 @@ class Network(nn.Module):
         super().__init__()
         make = LayerMaker(spec)
         self.convolves = make.convolves
+        self.inputs = spec.inputs
         width = spec.all_stages[0].width
         features = spec.inputs[0] if self.convolves else _product(spec.inputs)
         self.stem = nn.Sequential(make.weighted(features, width, 3))
@@ -116,8 +123,8 @@ class Network(nn.Module):
         self.set_gates(spec.gates("skip"), spec.gates("residual"))
 
     def forward(self, x: Tensor) -> Tensor:
-        for _, x in self.walk(x):
-            pass
+        for _, output in self.walk(x):
+            x = output
         return self.logits(x)
 
     def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -133,9 +140,20 @@ class Network(nn.Module):
         x = self.last(x)
         return self.head(x.mean((2, 3)) if self.convolves else x)  # type: ignore[no-any-return]
 
+    @torch.no_grad()
+    def evaluate(self, x: Tensor) -> Tensor:
+        """Logits in evaluation mode (running statistics of BatchNorm); the mode is put back."""
+        training = self.training
+        self.eval()
+        try:
+            return self(x)  # type: ignore[no-any-return]
+        finally:
+            self.train(training)
+
     def set_gates(self, skip: tuple[float, ...], residual: tuple[float, ...]) -> None:
         """Set every block's two gates; each tuple has one value a block."""
         for block, alpha, beta in zip(self.blocks, skip, residual, strict=True):
+            assert isinstance(block, Block)
             block.skip, block.residual_gate = alpha, beta
 
 

@@ -42,12 +42,14 @@ class Trace:
     @property
     def last(self) -> Array:
         """The newest reading; shape (site,)."""
-        return self.values[-1]
+        newest: Array = self.values[-1]
+        return newest
 
     def at(self, step: int) -> Array:
         """The newest reading not after `step`, or the first one; shape (site,)."""
         index = int(np.searchsorted(self.steps, step, side="right")) - 1
-        return self.values[max(index, 0)]
+        newest: Array = self.values[max(index, 0)]
+        return newest
 
 
 def trace_of(

@@ -1,10 +1,13 @@
 """What all specs share: frozen, no unknown fields, and errors of one clear line."""
 
+from reprlib import Repr
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 LONGEST_QUOTE = 60
+SHORT = Repr()  # writes no more of a value than is read, however deep or long it is
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 2 * LONGEST_QUOTE
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -13,14 +16,18 @@ class SpecError(ValueError):
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         self.field = field
-        super().__init__(f"{field}: {quote(value)} is not allowed; {allowed}")
+        super().__init__(f"{printable(field)}: {quote(value)} is not allowed; {allowed}")
 
 
 def quote(value: object) -> str:
     """`value` on one printable line, cut to a length that fits a message."""
-    text = value if isinstance(value, str) else repr(value)
-    text = "".join(c if c.isprintable() else "?" for c in text[: LONGEST_QUOTE + 1])
-    return f"'{text[:LONGEST_QUOTE]}…'" if len(text) > LONGEST_QUOTE else f"'{text}'"
+    return f"'{printable(value if isinstance(value, str) else SHORT.repr(value))}'"
+
+
+def printable(text: str) -> str:
+    """`text` cut to LONGEST_QUOTE characters, with ? for those that do not print."""
+    shown = "".join(c if c.isprintable() else "?" for c in text[:LONGEST_QUOTE])
+    return f"{shown}…" if len(text) > LONGEST_QUOTE else shown
 
 
 class Frozen(BaseModel):
@@ -29,6 +36,14 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, str_max_length=400, strict=False
     )
+
+    @field_validator("*")
+    @classmethod
+    def _one_zero(cls, value: Any) -> Any:
+        """-0.0 becomes 0.0, so that equal specs are written alike and have one key."""
+        if isinstance(value, tuple):
+            return tuple(cls._one_zero(part) for part in value)
+        return value + 0.0 if isinstance(value, float) else value
 
     def replace(self, **changes: Any) -> Self:
         """A copy with `changes`, checked as if it were new; SpecError if it cannot be."""
@@ -48,7 +63,7 @@ def checked(kind: type[S], values: dict[str, Any]) -> S:
 
 
 def first_error(report: ValidationError) -> SpecError:
-    """The first error of a pydantic report as a SpecError (one raised by us comes back as it is)."""
+    """The first error of a pydantic report as a SpecError; one of ours comes back as it is."""
     error = report.errors(include_url=False)[0]
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, SpecError):

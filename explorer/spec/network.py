@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from explorer.blocks import BLOCKS, BlockForm
 from explorer.spec.base import Frozen, SpecError
@@ -15,6 +15,7 @@ Shortcut = Literal["none", "zero_pad", "projection", "projection_all"]
 Gate = Annotated[float, Field(ge=-10, le=10)]
 
 DEEPEST = 1202
+WIDEST = 1024
 LARGEST = 50_000_000  # parameters; a bound for a shared machine, not for science
 
 
@@ -22,7 +23,7 @@ class Stage(Frozen):
     """`blocks` blocks of `width` channels at one resolution."""
 
     blocks: int = Field(ge=1, le=400)
-    width: int = Field(ge=1, le=1024)
+    width: int = Field(ge=1, le=WIDEST)
 
 
 class NetworkSpec(Frozen):
@@ -44,7 +45,7 @@ class NetworkSpec(Frozen):
     shortcut: Shortcut = "zero_pad"
     norm: Norm = "batch"
     init: Init = "he"
-    width: int = Field(16, ge=1, le=1024)
+    width: int = Field(16, ge=1, le=WIDEST)
     bias: bool = False
     skip: tuple[Gate, ...] = (1.0,)
     residual: tuple[Gate, ...] = (1.0,)
@@ -62,11 +63,9 @@ class NetworkSpec(Frozen):
         for gate in ("skip", "residual"):
             if isinstance(values.get(gate), int | float):
                 values[gate] = (values[gate],)
-        stages = [Stage.model_validate(stage) for stage in values.get("stages") or ()]
-        if stages and values.get("block", "basic") in BLOCKS:
-            layers = BLOCKS[values.get("block", "basic")].layers
-            values["depth"] = layers * sum(stage.blocks for stage in stages) + 2
-            values["width"] = stages[0].width
+        block, listed = values.get("block", "basic"), values.get("stages")
+        if isinstance(block, str) and block in BLOCKS and isinstance(listed, list | tuple):
+            values |= _from_stages(BLOCKS[block].layers, listed)
         return values
 
     @model_validator(mode="after")
@@ -74,6 +73,7 @@ class NetworkSpec(Frozen):
         if self.block not in BLOCKS:
             raise SpecError("block", self.block, f"choose one of {', '.join(BLOCKS)}")
         self._check_depth()
+        self._check_width()
         for gate in ("skip", "residual"):
             self._check_gates(gate)
         if self.shortcut == "none" and set(self.skip) != {1.0}:
@@ -81,9 +81,6 @@ class NetworkSpec(Frozen):
         widths = [stage.width for stage in self.all_stages]
         if self.shortcut == "zero_pad" and widths != sorted(widths):
             raise SpecError("stages", widths, "zero_pad needs widths that never shrink")
-        if self.rough_size > LARGEST:
-            allowed = f"about {self.rough_size:,} parameters, at most {LARGEST:,}"
-            raise SpecError("width", self.width, allowed)
         self._check_inputs()
         return self
 
@@ -97,6 +94,14 @@ class NetworkSpec(Frozen):
             raise SpecError("depth", self.depth, allowed)
         if self.family == "mlp" and len(self.stages) > 1:
             raise SpecError("stages", len(self.stages), "an mlp has one stage")
+
+    def _check_width(self) -> None:
+        if self.family == "resnet" and not self.stages and 4 * self.width > WIDEST:
+            allowed = f"at most {WIDEST // 4}, for the third stage is four times as wide"
+            raise SpecError("width", self.width, allowed)
+        if self.rough_size > LARGEST:
+            allowed = f"about {self.rough_size:,} parameters, at most {LARGEST:,}"
+            raise SpecError("width", self.width, allowed)
 
     def _check_gates(self, gate: str) -> None:
         values = getattr(self, gate)
@@ -153,5 +158,17 @@ class NetworkSpec(Frozen):
             wide = stage.width * self.form.expansion
             kernels = [step.kernel for step in self.form.residual if not isinstance(step, str)]
             taps = sum(k * k if self.family == "resnet" else 1 for k in kernels)
-            total += stage.blocks * taps * stage.width * (wide if max(kernels) == 1 else stage.width)
+            c_out = wide if max(kernels) == 1 else stage.width
+            total += stage.blocks * taps * stage.width * c_out
         return total
+
+
+def _from_stages(layers: int, listed: Any) -> dict[str, int]:
+    """Depth and width of a stage list; nothing if it is empty or its own check will refuse it."""
+    try:
+        stages = [Stage.model_validate(stage) for stage in listed]
+    except ValidationError:
+        return {}
+    if not stages:
+        return {}
+    return {"depth": layers * sum(stage.blocks for stage in stages) + 2, "width": stages[0].width}

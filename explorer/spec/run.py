@@ -28,8 +28,10 @@ class RunSpec(Frozen):
         """The network reads what the data has: its shape and its number of classes."""
         if not isinstance(values, dict):
             return values
-        data = DataSpec.model_validate(values.get("data", {}))
-        network = values.get("network", {})
+        data, network = values.get("data", {}), values.get("network", {})
+        if not (isinstance(data, DataSpec | dict) and isinstance(network, NetworkSpec | dict)):
+            return values  # the fields' own check refuses it
+        data = DataSpec.model_validate(data)
         fields = network.fields() if isinstance(network, NetworkSpec) else dict(network)
         if fields.get("family", "resnet") == "resnet" and data.info.kind != "image":
             raise SpecError("data", data.name, "a resnet reads images; use an mlp for 2-D points")
@@ -60,7 +62,7 @@ class RunSpec(Frozen):
         """The RunSpec of a `json_form`; SpecError if it is none."""
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # no JSON, a number too long to read, or too deep
             raise SpecError("spec", text, "JSON with network, data, recipe and seed") from None
         if not isinstance(values, dict):
             raise SpecError("spec", text, "a JSON object")

@@ -13,7 +13,7 @@ from explorer.spec.network import Family, NetworkSpec
 from explorer.spec.recipe import DataSpec, Recipe
 from explorer.spec.run import RunSpec
 
-LONGEST = 4000  # characters; a gate per block of the deepest network fits
+LONGEST = 40_000  # characters; two gates of full precision for each of 600 blocks fit
 HEADS: dict[str, Family] = {"resnet": "resnet", "plain": "resnet", "mlp": "mlp"}
 DERIVED = {"family", "depth", "inputs", "classes"}  # said by the head or by the data
 NETWORK_KEYS = tuple(name for name in NetworkSpec.model_fields if name not in DERIVED)
@@ -36,7 +36,7 @@ def parse(text: str) -> RunSpec:
                 raise SpecError("shortcut", value, "plain- means shortcut none; write resnet-")
             network[key] = _listed(key, value)
     data = {"name" if key == "data" else key: values[key] for key in DATA_KEYS if key in values}
-    return checked(
+    spec = checked(
         RunSpec,
         {
             "network": network,
@@ -45,6 +45,10 @@ def parse(text: str) -> RunSpec:
             **({"seed": values["seed"]} if "seed" in values else {}),
         },
     )
+    if network.get("depth", spec.network.depth) != spec.network.depth:
+        allowed = f"the stages make {spec.network.depth}; write that or leave the depth out"
+        raise SpecError("depth", network["depth"], allowed)
+    return spec
 
 
 def _pairs(pairs: list[str]) -> dict[str, str]:
@@ -67,7 +71,7 @@ def _head(head: str, has_stages: bool) -> dict[str, Any]:
     network: dict[str, Any] = {"family": HEADS[kind]}
     if kind == "plain":
         network["shortcut"] = "none"
-    if dash and not has_stages:  # a stage list decides the depth
+    if dash:
         if not (depth.isascii() and depth.isdigit() and len(depth) < 12):
             raise SpecError("depth", depth, allowed)
         network["depth"] = int(depth)
@@ -81,13 +85,21 @@ def _listed(key: str, value: str) -> Any:
     try:
         parts = [part.split("x") if "x" in part else ["1", part] for part in value.split("~")]
         if key == "stages":
-            return tuple({"blocks": int(count), "width": int(width)} for count, width in parts)
-        if sum(int(count) for count, _ in parts) > LONGEST:
+            return tuple({"blocks": _count(n), "width": _count(width)} for n, width in parts)
+        if sum(_count(count) for count, _ in parts) > LONGEST:
             raise ValueError
-        return tuple(float(gate) for count, gate in parts for _ in range(int(count)))
+        return tuple(float(gate) for count, gate in parts for _ in range(_count(count)))
     except ValueError:
-        allowed = f"write COUNTxVALUE parts joined by ~, such as {key}=3x16~3x32"
+        example = "3x16~3x32" if key == "stages" else "20x1~7x0"
+        allowed = f"write COUNTxVALUE parts joined by ~, such as {key}={example}"
         raise SpecError(key, value, allowed) from None
+
+
+def _count(text: str) -> int:
+    """A whole number of at most four ASCII digits; ValueError if `text` is none."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 4):
+        raise ValueError(text)
+    return int(text)
 
 
 def short_form(spec: RunSpec) -> str:
@@ -121,7 +133,7 @@ def _written(key: str, value: Any) -> str:
         return "~".join(f"{stage.blocks}x{stage.width}" for stage in value)
     if key in GATES:
         runs = [(len(list(group)), gate) for gate, group in groupby(value)]
-        return "~".join(f"{_number(gate)}" if n == 1 else f"{n}x{_number(gate)}" for n, gate in runs)
+        return "~".join(_number(gate) if n == 1 else f"{n}x{_number(gate)}" for n, gate in runs)
     if isinstance(value, bool):
         return str(value).lower()
     return _number(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,125 @@
+"""The command line: the same calls as the pages. Exit 0 done, 1 failed, 2 bad input."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from explorer.cli import data, runs
+from explorer.cli.show import (
+    Device,
+    Home,
+    Json,
+    one_line_errors,
+    out,
+    print_flow,
+    print_json,
+    print_runs,
+    use_store,
+)
+from explorer.spec import parse
+
+cli = typer.Typer(
+    help="Build residual networks and their plain twins, train them, and see what gradients do.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+cli.add_typer(runs.cli, name="runs")
+cli.add_typer(data.cli, name="data")
+
+
+@cli.command()
+@one_line_errors
+def app(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    store: Home = None,
+    device: Device = "auto",
+    max_workers: Annotated[
+        int, typer.Option(min=0, max=64, help="Comparisons at once; 0 chooses by the cores.")
+    ] = 0,
+    headless: Annotated[bool, typer.Option(help="Do not open a browser.")] = False,
+) -> None:
+    """Open the app in the browser."""
+    use_store(store)
+    os.environ["EXPLORER_DEVICE"] = device
+    os.environ["EXPLORER_MAX_WORKERS"] = str(max_workers)
+    root = Path(__file__).parents[1]
+    os.chdir(root)  # Streamlit reads .streamlit/config.toml of the folder it starts in
+    options = {
+        "server.address": host,
+        "server.port": str(port),
+        "server.headless": str(headless).lower(),
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "streamlit", "run", str(root / "app.py"), *arguments]
+    os.execv(sys.executable, command)
+
+
+@cli.command()
+@one_line_errors
+def flow(
+    spec: Annotated[str, typer.Argument(help="A network, such as plain-56,norm=none,init=he.")],
+    seeds: Annotated[int, typer.Option(min=1, max=256, help="Networks to average over.")] = 1,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure gradient and signal by depth at initialisation, beside the prediction."""
+    from explorer.experiments.flow import flow as measure
+    from explorer.train import one_thread, resolve_device
+
+    run = parse(spec)
+    one_thread()
+    result = measure(run, seeds, str(resolve_device(device))).to_json()
+    print_json(result) if as_json else print_flow(result)
+
+
+@cli.command()
+@one_line_errors
+def train(
+    specs: Annotated[list[str], typer.Argument(help="One to four networks to train in lockstep.")],
+    device: Device = "auto",
+    fresh: Annotated[bool, typer.Option(help="Train even what the store already holds.")] = False,
+    store: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Train arms in lockstep, with a progress bar, and keep the runs."""
+    from explorer.experiments.runs import summary, train_here
+
+    use_store(store)
+    arms = [parse(spec) for spec in specs]
+    runs = train_here(arms, device, fresh, show_progress=not as_json)
+    rows = [summary(run, trace) for run, trace in runs]
+    print_json({"runs": rows}) if as_json else print_runs(rows)
+    if any(row["state"] == "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+@cli.command()
+@one_line_errors
+def doctor(store: Home = None, as_json: Json = False) -> None:
+    """Say what there is: versions, device, store, data sets, free workers."""
+    from explorer.experiments.doctor import report
+
+    use_store(store)
+    facts = report()
+    if as_json:
+        print_json(facts)
+        return
+    table = Table("what", "value", show_header=False)
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    out.print(table)
+
+
+def main() -> None:
+    """The entry point of the `explorer` command."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Five published image sets, read from files in the folder layout of torchvision."""
+
+import io
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explorer.catalog import BUILT_IN
+from explorer.data.base import LOADERS, DataError, Examples, Loader
+from explorer.home import home
+
+DIGITS = tuple("0123456789")
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat")
+CLOTHES += ("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+IDX += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+PICKLED = {"_reconstruct", "_frombuffer", "ndarray", "dtype", "encode"}  # what an array needs
+Split = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a data set lies below `root()`, and how its files become examples."""
+
+    folder: str
+    names: tuple[str, ...]
+    read: Callable[[Path], Examples]
+
+
+def root() -> Path:
+    """The folder of all published data sets."""
+    return home() / "data" / "torchvision"
+
+
+def read_idx(file: Path) -> Tensor:
+    """The uint8 array of an IDX file (the format of MNIST); DataError if it is none."""
+    content = file.read_bytes()
+    header = 4 + 4 * content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
+    if not header or len(content) < header:
+        raise DataError(f"{file} is no IDX file of bytes; delete it and get the data again")
+    shape = np.frombuffer(content[4:header], ">u4").astype(int).tolist()
+    if len(content) - header != int(np.prod(shape)):
+        raise DataError(f"{file} is cut short; delete it and get the data again")
+    return torch.from_numpy(np.frombuffer(content[header:], np.uint8).reshape(shape).copy())
+
+
+def read_mnist(folder: Path, class_names: tuple[str, ...]) -> Examples:
+    """The four IDX files in `folder`."""
+    x_train, y_train, x_test, y_test = (read_idx(folder / name) for name in IDX)
+    return Examples(x_train.unsqueeze(1), y_train, x_test.unsqueeze(1), y_test, class_names)
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Reads arrays, lists, numbers and text, and refuses whatever else a pickle could call."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] in ("numpy", "_codecs") and name in PICKLED:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of an array")
+
+
+def read_pickle(file: Path) -> dict[str, Any]:
+    """The dictionary in a pickle of arrays, made by Python 2 or 3; DataError if it is none."""
+    try:
+        content = _ArrayUnpickler(io.BytesIO(file.read_bytes()), encoding="latin1").load()
+    except (pickle.UnpicklingError, LookupError, ValueError, TypeError, EOFError, AttributeError):
+        content = None
+    if not isinstance(content, dict):
+        raise DataError(f"{file} is no file of CIFAR; delete it and get the data again")
+    return content
+
+
+def read_cifar(
+    folder: Path, train: tuple[str, ...], test: tuple[str, ...], meta: str, prefix: str
+) -> Examples:
+    """The pickled batches in `folder`; keys are `prefix` + "labels" and `prefix` + "label_names"."""
+
+    def split(names: tuple[str, ...]) -> Split:
+        batches = [read_pickle(folder / name) for name in names]
+        pixels = np.concatenate([np.asarray(batch["data"], np.uint8) for batch in batches])
+        labels = np.concatenate([np.asarray(batch[f"{prefix}labels"]) for batch in batches])
+        return torch.from_numpy(pixels).view(-1, 3, 32, 32), torch.from_numpy(labels)
+
+    try:
+        class_names = tuple(map(str, read_pickle(folder / meta)[f"{prefix}label_names"]))
+        return Examples(*split(train), *split(test), class_names)
+    except (KeyError, RuntimeError) as error:
+        raise DataError(f"{folder} lacks {error}; delete it and get the data again") from None
+
+
+def read_svhn(folder: Path) -> Examples:
+    """The two MATLAB files in `folder`, where the digit 0 has the label 10."""
+    from scipy.io import loadmat  # here, because the import takes a while
+
+    def split(name: str) -> Split:
+        try:
+            raw = loadmat(folder / name)
+            pixels = np.ascontiguousarray(raw["X"].transpose(3, 2, 0, 1))
+        except (KeyError, ValueError, TypeError, NotImplementedError) as error:
+            raise DataError(f"{folder / name}: {error}; delete it, get the data again") from None
+        return torch.from_numpy(pixels), torch.from_numpy(raw["y"].astype(np.int64).reshape(-1)) % 10
+
+    return Examples(*split("train_32x32.mat"), *split("test_32x32.mat"), DIGITS)
+
+
+def _cifar10(folder: Path) -> Examples:
+    return read_cifar(folder, BATCHES, ("test_batch",), "batches.meta", prefix="")
+
+
+def _cifar100(folder: Path) -> Examples:
+    return read_cifar(folder, ("train",), ("test",), "meta", prefix="fine_")
+
+
+FILES = {
+    "mnist": Files("MNIST/raw", IDX, lambda folder: read_mnist(folder, DIGITS)),
+    "fashion_mnist": Files("FashionMNIST/raw", IDX, lambda folder: read_mnist(folder, CLOTHES)),
+    "cifar10": Files("cifar-10-batches-py", (*BATCHES, "test_batch", "batches.meta"), _cifar10),
+    "cifar100": Files("cifar-100-python", ("train", "test", "meta"), _cifar100),
+    "svhn": Files(".", ("train_32x32.mat", "test_32x32.mat"), read_svhn),
+}
+
+
+def all_here(name: str) -> bool:
+    """Whether every file of the data set is there (none is opened)."""
+    files = FILES[name]
+    return all((root() / files.folder / file).is_file() for file in files.names)
+
+
+def _read(name: str) -> Examples:
+    if not all_here(name):
+        raise DataError(
+            f"{name} is not on this machine ({BUILT_IN[name].download_mb} MB): "
+            f"download it in the app or with `explorer data download {name}`"
+        )
+    try:
+        return FILES[name].read(root() / FILES[name].folder)
+    except OSError as error:
+        raise DataError(f"{name}: cannot read {error.filename}: {error.strerror}") from None
+
+
+for published in FILES:
+    LOADERS.add(published, Loader(_read, all_here))

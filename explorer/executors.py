@@ -1,0 +1,245 @@
+"""Worker processes as the app sees them: warm, few, replaced when they die, with a short queue.
+
+No torch here. A comparison goes to an idle worker or waits in a bounded queue; measurements
+at initialisation go to a worker of their own, so that they answer while others train.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import IO, Any
+
+from explorer.home import home
+from explorer.spec import RunSpec, SpecError, short_form
+from explorer.store import Comparison, Store, StoreError, owner_alive, this_process
+
+QUEUE = 8  # comparisons that may wait
+LARGEST_LOG = 1_000_000  # bytes of a worker log that are kept before it starts anew
+ENDED = "the worker process ended unexpectedly ({why}); Resume goes on from the last checkpoint"
+
+
+class Worker:
+    """One `python -m explorer.worker`: started at once, ready some seconds later."""
+
+    def __init__(self, device: str, on_reply: "Callable[[Worker, dict[str, Any]], None]") -> None:
+        self.was_ready = False
+        self.comparison: str | None = None
+        self.on_reply = on_reply
+        self.process: subprocess.Popen[str] = subprocess.Popen(
+            [sys.executable, "-m", "explorer.worker", device],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=_log(),
+            text=True,
+            start_new_session=True,  # Ctrl-C in the terminal reaches the app first
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def send(self, **command: Any) -> bool:
+        """Send a command; False if the worker is gone."""
+        try:
+            assert self.process.stdin is not None
+            self.process.stdin.write(json.dumps(command) + "\n")
+            self.process.stdin.flush()
+        except (BrokenPipeError, ValueError, OSError):
+            return False
+        return True
+
+    def hang_up(self) -> None:
+        """Close its input, which ends it."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # it is gone already
+            self.process.stdin.close()
+
+    def wait(self) -> None:
+        """Wait for its end; kill it if it has not gone within some seconds."""
+        try:
+            self.process.wait(timeout=4)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            reply = json.loads(line)
+            self.was_ready = True
+            self.on_reply(self, reply)
+        code = self.process.wait()
+        self.on_reply(self, {"event": "gone", "code": code})
+
+
+def _log() -> IO[bytes]:
+    """The file that takes the workers' complaints; started anew when large."""
+    path = home() / "worker.log"
+    mode = "ab" if path.exists() and path.stat().st_size < LARGEST_LOG else "wb"
+    return path.open(mode)
+
+
+class Executor:
+    """All workers of this process. Its methods may be called from any thread."""
+
+    def __init__(self, store: Store, device: str = "auto", max_workers: int | None = None) -> None:
+        self.store = store
+        self.device = device
+        self.max_workers = max_workers or max(1, (os.cpu_count() or 2) // 2)
+        self.lock = threading.RLock()
+        self.trainers: list[Worker] = []
+        self.waiting: list[str] = []
+        self.paused: set[str] = set()  # those that wait before their first step
+        self.asked: dict[int, tuple[Worker, Future[list[dict[str, Any]]]]] = {}
+        self.questions = 0
+        self.closed = False
+        self.trouble = ""  # why no worker can be started, in one line
+        self.measurer = self._worker()
+        self.trainers.append(self._worker())
+        store.mark_orphans(owner_alive)
+        atexit.register(self.shutdown)
+
+    def _worker(self) -> Worker:
+        return Worker(self.device, self._on_reply)
+
+    def start(self, arms: Sequence[tuple[str, RunSpec]], paused: bool = False) -> Comparison:
+        """Put a comparison of these (name, spec) arms to work, or into the queue.
+
+        `paused`: it waits before its first step. SpecError when the queue is full.
+        """
+        with self.lock:
+            self._check_room()
+            comparison = self.store.add_comparison(arms, this_process())
+            self._enqueue(comparison.id, paused)
+            return comparison
+
+    def resume(self, comparison: str) -> None:
+        """Let a stopped, interrupted or failed comparison go on from its checkpoint."""
+        with self.lock:
+            if self.worker_of(comparison) is not None or comparison in self.waiting:
+                return
+            self._check_room()
+            self.store.set_owner(comparison, this_process())
+            found = self.store.comparison(comparison)
+            for run in found.runs if found else ():
+                if run.state not in ("done", "diverged"):
+                    self.store.update(run.id, state="queued", message="")
+            self._enqueue(comparison)
+
+    def _check_room(self) -> None:
+        if self.trouble:
+            raise StoreError(self.trouble)
+        if len(self.waiting) >= QUEUE:
+            allowed = f"at most {QUEUE} wait at once; stop one or come back later"
+            raise SpecError("queue", f"{len(self.waiting)} waiting", allowed)
+
+    def _enqueue(self, comparison: str, paused: bool = False) -> None:
+        self.waiting.append(comparison)
+        if paused:
+            self.paused.add(comparison)
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Give waiting comparisons to idle workers, and keep one idle worker warm."""
+        while self.waiting and not self.closed and not self.trouble:
+            idle = [worker for worker in self.trainers if worker.comparison is None]
+            if not idle:
+                if len(self.trainers) >= self.max_workers:
+                    return
+                idle = [self._worker()]
+                self.trainers += idle
+            comparison = self.waiting.pop(0)
+            idle[0].comparison = comparison
+            paused = comparison in self.paused
+            self.paused.discard(comparison)
+            idle[0].send(do="start", comparison=comparison, paused=paused)
+
+    def queue_position(self, comparison: str) -> int:
+        """1 for the next to start, 0 for one that does not wait."""
+        with self.lock:
+            return self.waiting.index(comparison) + 1 if comparison in self.waiting else 0
+
+    def worker_of(self, comparison: str) -> Worker | None:
+        """The worker that trains it, if one of this process does."""
+        with self.lock:
+            found = (worker for worker in self.trainers if worker.comparison == comparison)
+            return next(found, None)
+
+    def command(self, comparison: str, do: str, **details: Any) -> bool:
+        """Send pause, resume, step, stop, lr, skip or residual; False if nobody trains it."""
+        with self.lock:
+            if do == "stop" and comparison in self.waiting:
+                self.waiting.remove(comparison)
+                self._mark(comparison, "stopped", "")
+                return True
+            worker = self.worker_of(comparison)
+            return worker is not None and worker.send(do=do, **details)
+
+    def _mark(self, comparison: str, state: Any, message: str) -> None:
+        found = self.store.comparison(comparison)
+        for run in found.runs if found else ():
+            if run.state in ("queued", "running", "paused"):
+                self.store.update(run.id, state=state, message=message)
+
+    def measure(self, specs: Sequence[RunSpec], seeds: int = 1) -> "Future[list[dict[str, Any]]]":
+        """The flows of networks at initialisation, as JSON objects, when the worker has them.
+
+        The future raises SpecError if they cannot be measured.
+        """
+        with self.lock:
+            self.questions += 1
+            future: Future[list[dict[str, Any]]] = Future()
+            self.asked[self.questions] = (self.measurer, future)
+            texts = [short_form(spec) for spec in specs]
+            self.measurer.send(do="measure", id=self.questions, specs=texts, seeds=seeds)
+            return future
+
+    def _on_reply(self, worker: Worker, reply: dict[str, Any]) -> None:
+        with self.lock:
+            if reply["event"] == "measured":
+                _, future = self.asked.pop(reply["id"])
+                if "error" in reply:
+                    future.set_exception(ValueError(reply["error"]))
+                else:
+                    future.set_result(reply["flows"])
+            elif reply["event"] == "idle":
+                worker.comparison = None
+                self._dispatch()
+            elif reply["event"] == "gone" and not self.closed:
+                self._replace(worker, reply["code"])
+
+    def _replace(self, worker: Worker, code: int) -> None:
+        """A worker died: say so on what it trained or measured, and start another."""
+        why = f"signal {-code}" if code < 0 else f"exit code {code}"
+        for number, (asked, future) in list(self.asked.items()):
+            if asked is worker:
+                del self.asked[number]
+                future.set_exception(ValueError(f"the measuring process ended ({why})"))
+        if not worker.was_ready:  # another one would fare no better
+            self.trouble = f"no worker can be started ({why}); see {home() / 'worker.log'}"
+        if worker is self.measurer:
+            self.measurer = self.measurer if self.trouble else self._worker()
+            return
+        self.trainers.remove(worker)
+        if worker.comparison is not None:
+            self._mark(worker.comparison, "interrupted", ENDED.format(why=why))
+        if not self.trainers and not self.trouble:
+            self.trainers.append(self._worker())
+        self._dispatch()
+
+    def shutdown(self) -> None:
+        """End all workers; what they trained is committed, checkpointed and resumable."""
+        with self.lock:
+            if self.closed:
+                return
+            self.closed = True
+            workers = [self.measurer, *self.trainers]
+        for waiting in self.waiting:
+            self._mark(waiting, "interrupted", "the app ended before it was its turn")
+        for worker in workers:
+            worker.hang_up()
+        for worker in workers:
+            worker.wait()

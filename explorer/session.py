@@ -1,0 +1,239 @@
+"""One comparison being trained in this process: commands in, readings into the store."""
+
+import time
+from typing import Any, Protocol
+
+import torch
+
+from explorer import checkpoint
+from explorer.spec import parse
+from explorer.store import Comparison, Event, State, Store, StoreError
+from explorer.trace import Reading
+from explorer.train import Lockstep, Trainer, one_thread, resolve_device
+
+COMMIT = 0.05  # seconds between transactions
+CHECKPOINT = 5.0  # seconds between checkpoints
+DIVERGED = (
+    "The loss is no longer a finite number at step {step}: the numbers of the forward pass "
+    "left the range of float32, or the last update threw the weights there."
+)
+
+
+class Inbox(Protocol):
+    """Where commands wait."""
+
+    def take(self, block: bool = False) -> dict[str, Any] | None:
+        """The next command, or None."""
+
+
+def warm_up(device_name: str) -> torch.device:
+    """Import, settle and exercise what the first step needs; returns the device to train on."""
+    one_thread()
+    device = resolve_device(device_name)
+    lockstep = Lockstep([Trainer(parse("resnet-8,width=4"), device) for _ in range(2)])
+    lockstep.advance(everything=True)
+    lockstep.close()
+    return device
+
+
+class Session:
+    """Trains the comparison `comparison_id` until its arms are done or a command ends it."""
+
+    def __init__(
+        self, comparison_id: str, device: torch.device, inbox: Inbox, paused: bool = False
+    ) -> None:
+        self.inbox = inbox
+        self.store = Store()
+        found = self.store.comparison(comparison_id)
+        if found is None:
+            raise StoreError(f"comparison: '{comparison_id}' is not in the store")
+        self.comparison: Comparison = found
+        self.runs = found.runs
+        self.device = device
+        self.events = self.store.events(comparison_id)
+        self.elapsed = {run.id: run.elapsed_s for run in self.runs}
+        self.pending: list[tuple[int, Reading]] = []
+        self.paused = paused
+        self.single = 0
+        self.ending: State | None = None
+        self.message = ""
+
+    def run(self) -> None:
+        """Train; whatever ends it, the store says how."""
+        try:
+            self.lockstep = self._prepare()
+        except (ValueError, RuntimeError) as error:
+            self._mark_all("failed", str(error).splitlines()[0])
+            return
+        try:
+            self._loop()
+            self._close()
+        except StoreError as error:
+            self._last_words(str(error))
+        except RuntimeError as error:  # out of memory and the like
+            self._last_words(str(error).splitlines()[0])
+        finally:
+            self.lockstep.close()
+
+    def _prepare(self) -> Lockstep:
+        trainers = []
+        versions = {"torch": torch.__version__}
+        for run in self.runs:
+            trainer = Trainer(run.spec, self.device)
+            checkpoint.restore(trainer, run.id)
+            for name, probe in trainer.probes.items():
+                self.store.describe(run.id, name, trainer.sites(probe), probe.unit, probe.log)
+            trainers.append(trainer)
+            state: State = "diverged" if trainer.diverged_at is not None else "running"
+            self.store.update(
+                run.id, state=state, device=str(self.device), versions=versions, message=""
+            )
+        return Lockstep(trainers)
+
+    def _loop(self) -> None:
+        committed = saved = time.monotonic()
+        while not self.lockstep.finished:
+            self._obey()
+            if self.ending is not None:
+                return
+            self._replay()
+            started = time.monotonic()
+            self.pending += self.lockstep.advance(everything=self.single > 0)
+            self.single = max(self.single - 1, 0)
+            now = time.monotonic()
+            self._account(now - started)
+            if now - committed > COMMIT:
+                self._commit()
+                committed = now
+            if now - saved > CHECKPOINT:
+                self._save()
+                saved = now
+
+    def _account(self, seconds: float) -> None:
+        for run, trainer in zip(self.runs, self.lockstep.trainers, strict=True):
+            if not trainer.finished:
+                self.elapsed[run.id] += seconds
+
+    def _obey(self) -> None:
+        """Carry out the commands that have come; while paused, wait for more."""
+        while (command := self.inbox.take()) is not None:
+            self._do(command)
+        if not self._waiting:
+            return
+        self._save()
+        self._mark_going("paused")
+        while self._waiting:
+            command = self.inbox.take(block=True)
+            if command is not None:
+                self._do(command)
+        if not self.paused and self.ending is None:
+            self._mark_going("running")
+
+    @property
+    def _waiting(self) -> bool:
+        return self.paused and self.single == 0 and self.ending is None
+
+    def _do(self, command: dict[str, Any]) -> None:
+        kind = command["do"]
+        if kind == "pause":
+            self.paused = True
+        elif kind == "resume":
+            self.paused = False
+        elif kind == "step":
+            self.paused = True
+            self.single += 1
+        elif kind in ("stop", "end"):
+            self.ending = "stopped" if kind == "stop" else "interrupted"
+            self.message = "" if kind == "stop" else "the program that ran it ended"
+        elif kind in ("lr", "skip", "residual"):
+            self._intervene(command)
+
+    def _intervene(self, command: dict[str, Any]) -> None:
+        """Record a change of a rate or a gate at this step; `_replay` carries it out."""
+        event = Event(self.lockstep.step, command["do"], command.get("arm"), command["value"])
+        self.store.add_event(self.comparison.id, event)
+        self.events.append(event)
+        for index, run in enumerate(self.runs):
+            if event.arm in (None, index):
+                self.store.update(run.id, edited=True)
+        self._replay()
+
+    def _replay(self) -> None:
+        """Carry out the changes recorded for the step that comes next."""
+        step = self.lockstep.step
+        for event in self.events:
+            if event.step != step:
+                continue
+            for index, trainer in enumerate(self.lockstep.trainers):
+                if event.arm in (None, index) and trainer.step == step:
+                    apply(event, trainer)
+
+    def _commit(self) -> None:
+        """Write what was read since the last time, and mark the arms that have ended."""
+        readings = [(self.runs[arm].id, reading) for arm, reading in self.pending]
+        self.store.write(readings, self.elapsed)
+        self.pending = []
+
+    def _save(self) -> None:
+        self._commit()
+        for run, trainer in zip(self.runs, self.lockstep.trainers, strict=True):
+            checkpoint.save(trainer, run.id)
+
+    def _close(self) -> None:
+        """The orderly end: everything written, every arm's state said."""
+        self._save()
+        for run, trainer in zip(self.runs, self.lockstep.trainers, strict=True):
+            if trainer.diverged_at is not None:
+                message = DIVERGED.format(step=trainer.diverged_at)
+                self.store.update(run.id, state="diverged", message=message)
+            elif trainer.finished:
+                self.store.update(run.id, state="done")
+            else:
+                self.store.update(run.id, state=self.ending, message=self.message)
+
+    def _mark_going(self, state: State) -> None:
+        for run, trainer in zip(self.runs, self.lockstep.trainers, strict=True):
+            if not trainer.finished:
+                self.store.update(run.id, state=state)
+
+    def _mark_all(self, state: State, message: str) -> None:
+        for run in self.runs:
+            self.store.update(run.id, state=state, message=message)
+
+    def _last_words(self, message: str) -> None:
+        """Say why it failed, if the store still takes it; committed steps stay either way."""
+        try:
+            self._mark_all("failed", message)
+        except StoreError:
+            print(message, flush=True)
+
+
+def apply(event: Event, trainer: Trainer) -> None:
+    """Carry out a recorded change on one arm."""
+    if event.kind == "lr":
+        trainer.set_lr(float(event.value))
+        return
+    gates = [float(gate) for gate in event.value]
+    for block, gate in zip(trainer.network.blocks, gates, strict=True):
+        if event.kind == "skip":
+            block.skip = gate
+        else:
+            block.residual_gate = gate
+
+
+class Measurer:
+    """Answers what a network's gradients are at initialisation, without training it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def answer(self, command: dict[str, Any]) -> dict[str, Any]:
+        """The flow of each spec in `command["specs"]`, or one line of what is wrong."""
+        from explorer.experiments.flow import flow
+
+        try:
+            runs = [parse(text) for text in command["specs"]]
+            flows = [flow(run, command["seeds"], str(self.device)).to_json() for run in runs]
+        except (ValueError, RuntimeError) as error:
+            return {"id": command["id"], "error": str(error).splitlines()[0]}
+        return {"id": command["id"], "flows": flows}

@@ -1,0 +1,1 @@
+"""The app's own parts: what a page chooses, shows and commands. Streamlit lives here only."""

@@ -1,0 +1,8 @@
+"""Run for every visitor at every change: which pages there are, and the one chosen."""
+
+import streamlit as st
+
+from explorer.ui.pages import navigation
+
+st.set_page_config(page_title="Residual Explorer", layout="wide")
+navigation().run()

@@ -1,0 +1,96 @@
+"""The address bar is the state: `?arm=plain-56,width=8&arm=resnet-56,width=8&run=k3J9x_2a`.
+
+Every control reads its value from there and writes it back there, so a copied link, a reload
+and a second tab show the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from explorer.experiments.arms import DEFAULT, MOST_ARMS, Arms, change_all, with_value
+from explorer.spec import SpecError, parse, short_form
+
+TROUBLE = "trouble"  # the session's one line about the last thing that could not be done
+LEFT = "left"  # the comparison that this session walked away from
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the page shows: the arms, and the comparison that is attached, if one is."""
+
+    arms: Arms
+    run: str | None = None
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """The query parameters that say so."""
+        run = {"run": self.run} if self.run else {}
+        return {"arm": [short_form(arm) for arm in self.arms], **run}
+
+
+def current() -> Choice:
+    """The choice in the address bar; what cannot be read gives way to the default, and is said."""
+    try:
+        arms = tuple(parse(text) for text in st.query_params.get_all("arm")[: MOST_ARMS + 1])
+        if len(arms) > MOST_ARMS:
+            raise SpecError("arm", "five or more", f"at most {MOST_ARMS}")
+    except SpecError as error:
+        complain(str(error))
+        arms = ()
+        st.query_params.clear()
+    run = st.query_params.get("run", "")
+    return Choice(arms or DEFAULT.specs, run[:40] or None)
+
+
+def choose(choice: Choice) -> None:
+    """Put `choice` into the address bar; the next run of the script shows it."""
+    st.query_params.from_dict(choice.query)
+
+
+def complain(line: str) -> None:
+    """Keep one line of trouble until it has been shown once."""
+    st.session_state[TROUBLE] = line
+
+
+def last_trouble() -> str:
+    """The line kept by `complain`, which is then forgotten."""
+    return str(st.session_state.pop(TROUBLE, ""))
+
+
+def change(field: str, value: Any, arm: int | None = None) -> bool:
+    """Change a field of one arm, or of all that share it with the first; False if it cannot be.
+
+    A changed network or recipe is another run: the attached one is left to itself.
+    """
+    choice = current()
+    try:
+        if arm is None:
+            arms = change_all(choice.arms, field, value)
+        else:
+            arms = replaced(choice.arms, arm, with_value(choice.arms[arm], field, value))
+    except SpecError as error:
+        complain(str(error))
+        return False
+    leave(choice)
+    choose(Choice(arms))
+    return True
+
+
+def replaced(arms: Sequence[Any], index: int, arm: Any) -> tuple[Any, ...]:
+    """`arms` with the one at `index` exchanged."""
+    return (*arms[:index], arm, *arms[index + 1 :])
+
+
+def leave(choice: Choice) -> None:
+    """Remember the comparison that the page no longer shows, so that one click goes back."""
+    if choice.run:
+        st.session_state[LEFT] = choice.run
+
+
+def view_url(choice: Choice) -> str:
+    """The address of the live view of `choice` on this server."""
+    return f"/live/view?{urlencode(choice.query, doseq=True)}"

@@ -1,0 +1,81 @@
+"""A process that trains and measures for the app: `python -m explorer.worker`.
+
+Standard input carries one JSON command a line; its closing ends the process, so no worker
+outlives the program that started it, however that one died. What is trained goes to the
+store; standard output carries a JSON line for "ready", for each measurement, and when idle.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import IO, Any
+
+GRACE = 3.0  # seconds to commit and checkpoint after standard input has closed
+
+
+class Commands:
+    """Commands as they arrive on standard input, in a queue; the end of input is one too."""
+
+    def __init__(self, source: IO[str]) -> None:
+        self.waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+        threading.Thread(target=self._listen, args=(source,), daemon=True).start()
+
+    def _listen(self, source: IO[str]) -> None:
+        for line in source:
+            self.waiting.put(json.loads(line))
+        self.waiting.put({"do": "end"})
+        # Whatever the main thread is doing, the process is gone before long.
+        threading.Timer(GRACE, os._exit, (3,)).start()
+
+    def wait(self) -> dict[str, Any]:
+        """The next command; blocks until there is one."""
+        return self.waiting.get()
+
+    def take(self, block: bool = False) -> dict[str, Any] | None:
+        """The next command, or None if there is none (waits for one when `block`)."""
+        try:
+            return self.waiting.get(block=block)
+        except queue.Empty:
+            return None
+
+
+class Replies:
+    """JSON lines to the app; stray prints of libraries go to standard error instead."""
+
+    def __init__(self) -> None:
+        self.out = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)
+
+    def send(self, **reply: Any) -> None:
+        """Send one reply; the app's end being closed is no error, for then nobody waits."""
+        try:
+            self.out.write(json.dumps(reply) + "\n")
+            self.out.flush()
+        except BrokenPipeError:
+            return
+
+
+def main() -> None:
+    """Serve commands until standard input closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which closes our input
+    replies = Replies()
+    commands = Commands(sys.stdin)
+    from explorer.session import Measurer, Session, warm_up
+
+    device = warm_up(sys.argv[1] if len(sys.argv) > 1 else "auto")
+    replies.send(event="ready", device=str(device))
+    measurer = Measurer(device)
+    while (command := commands.wait())["do"] != "end":
+        if command["do"] == "start":
+            Session(command["comparison"], device, commands, command["paused"]).run()
+            replies.send(event="idle")
+        elif command["do"] == "measure":
+            replies.send(event="measured", **measurer.answer(command))
+    os._exit(0)  # a plain return waits for torch's threads and can abort
+
+
+if __name__ == "__main__":
+    main()
