@@ -87,7 +87,9 @@ def _own_info(name: str) -> DatasetInfo:
         stored = json.loads(facts.read_text(encoding="utf-8"))
         return DatasetInfo(**{**stored, "shape": tuple(stored["shape"])})
     except (ValueError, TypeError, KeyError):
-        raise ValueError(f"{name} is damaged: delete {facts.parent}, add the images again") from None
+        raise ValueError(
+            f"{name} is damaged: delete {facts.parent}, add the images again"
+        ) from None
 
 
 def own_datasets() -> list[str]:

@@ -8,7 +8,7 @@ from explorer.spec import NetworkSpec, RunSpec, Stage
 
 GATES: tuple[Literal["skip", "residual"], ...] = ("skip", "residual")
 FROM_DATA = {"inputs", "classes"}  # fields of a network that its data decides
-LAYER_FIELDS = ("family", "block", "width", "init")  # one differs: no block starts with equal weights
+LAYER_FIELDS = ("family", "block", "width", "init")  # if one differs, blocks share no weights
 
 
 def held_fixed(specs: Sequence[RunSpec], names: Sequence[str] = ()) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-"""What the readings say, in words: every verdict is computed from numbers by a rule that it carries.
+"""What the readings say, in words: verdicts computed from numbers, each with its rule.
 
 A word follows from the rule alone. Whether a network is plain, and what a text expects of
 it, plays no part: plain networks with BatchNorm explode, and this says so.
@@ -20,6 +20,7 @@ __all__ = [
     "LEARNING_RULE",
     "Learning",
     "Verdict",
+    "drift",
     "ends",
     "finding",
     "flow_ratio",
@@ -138,7 +139,9 @@ def learning_verdict(loss: Trace, test_accuracy: Trace, classes: int, name: str)
     """Judge a run by its training loss and test accuracy so far; chance is 1 / `classes`."""
     losses = loss.values[:, 0]
     broken = np.flatnonzero(~np.isfinite(losses))
-    accuracy = float(test_accuracy.last[0]) if len(test_accuracy) else math.nan
+    accuracy = math.nan
+    if len(test_accuracy):
+        accuracy = round(float(test_accuracy.last[0]), 6)  # a share of float32 is 0.95 again
     newest = test_accuracy if len(test_accuracy) else loss
     step = int(newest.steps[-1]) if len(newest) else 0
     if len(broken):
@@ -148,7 +151,9 @@ def learning_verdict(loss: Trace, test_accuracy: Trace, classes: int, name: str)
     trained = len(loss) > 0 and loss.steps[-1] > 0
     word = _learning_word(losses, accuracy if step else math.nan, classes) if trained else None
     read = "no test reading yet" if math.isnan(accuracy) else f"{percent(accuracy)} on the test set"
-    sentence = f"{name} {word or 'not started'}: {read}, step {step} (chance {percent(1 / classes)})"
+    sentence = (
+        f"{name} {word or 'not started'}: {read}, step {step} (chance {percent(1 / classes)})"
+    )
     return Learning(name, word or "not started", accuracy, step, classes, sentence)
 
 
@@ -185,9 +190,19 @@ def _reached(run: Learning, first: bool, step: bool) -> str:
 
 
 def ends(name: str, values: Array, sites: Sequence[str]) -> str:
-    """Where a reading by site starts and ends: "plain-56: 1.2 at the stem, 0.03 at block 27"."""
+    """Where a reading by site starts and ends: "1.2 at the stem, 0.03 at block 27 in plain-56"."""
     first, last = number(float(values[0])), number(float(values[-1]))
-    return f"{name}: {first} at {place(sites[0])}, {last} at {place(sites[-1])}"
+    return f"{first} at {place(sites[0])}, {last} at {place(sites[-1])} in {name}"
+
+
+def drift(names: Sequence[str], traces: Sequence[Trace]) -> str:
+    """How the ratio of the first site to the last changed from the first reading to the newest."""
+    parts = []
+    for name, trace in zip(names, traces, strict=True):
+        then, now = (number(flow_ratio(values)) for values in (trace.values[0], trace.last))
+        parts.append(f"{name} {then} to {now}")
+    first, last = capital(place(traces[0].sites[0])), _last(traces[0].sites)
+    return f"{first}'s {traces[0].unit} over {last}'s, first to newest step: {', '.join(parts)}"
 
 
 def _last(sites: Sequence[str]) -> str:

@@ -75,6 +75,44 @@ class Worker:
         self.on_reply(self, {"event": "gone", "code": code})
 
 
+class Chore:
+    """A download, or images being added, by a worker of its own that ends with it."""
+
+    def __init__(self, on_end: Callable[[], None], **command: Any) -> None:
+        self.done = 0
+        self.total = 0
+        self.result = ""  # the data set's name, once it is there
+        self.error = ""  # one line, if it could not be
+        self.on_end = on_end
+        self.worker = Worker("cpu", self._on_reply)
+        self.worker.send(do="chore", **command)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is a result or an error."""
+        return bool(self.result or self.error)
+
+    def cancel(self) -> None:
+        """End it; what was downloaded so far is left for the next try."""
+        self.error = self.error or "cancelled"
+        self.worker.hang_up()
+
+    def _on_reply(self, worker: Worker, reply: dict[str, Any]) -> None:
+        if reply["event"] == "progress":
+            self.done, self.total = reply["done"], reply["total"]
+            return
+        if reply["event"] == "finished":
+            self.result = reply["name"]
+        elif reply["event"] == "refused":
+            self.error = reply["error"]
+        elif reply["event"] == "gone":
+            self.error = self.error or ("" if self.result else "the worker process ended")
+            self.on_end()
+            return
+        if self.ended:
+            worker.hang_up()
+
+
 def _log() -> IO[bytes]:
     """The file that takes the workers' complaints; started anew when large."""
     path = home() / "worker.log"

@@ -15,7 +15,8 @@ from explorer.init import initialise
 from explorer.shortcuts import SHORTCUTS
 from explorer.spec import NetworkSpec
 
-LARGEST_GROUP_COUNT = 8
+MOST_GROUPS = 8
+SMALLEST_GROUP = 4  # channels: an MLP's group of one channel would normalise to zero
 
 
 class LayerMaker:
@@ -38,8 +39,9 @@ class LayerMaker:
             return nn.BatchNorm2d(channels) if self.convolves else nn.BatchNorm1d(channels)
         if self.norm_kind == "none":
             return nn.Identity()
-        most = LARGEST_GROUP_COUNT if self.norm_kind == "group" else 1
-        return nn.GroupNorm(next(g for g in range(most, 0, -1) if channels % g == 0), channels)
+        most = min(MOST_GROUPS, channels // SMALLEST_GROUP) if self.norm_kind == "group" else 1
+        groups = next((g for g in range(most, 1, -1) if channels % g == 0), 1)
+        return nn.GroupNorm(groups, channels)
 
     def projection(self, c_in: int, c_out: int, stride: int) -> nn.Module:
         """A 1x1 layer and its norm, the shortcut of options B and C."""

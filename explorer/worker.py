@@ -74,7 +74,19 @@ def main() -> None:
             replies.send(event="idle")
         elif command["do"] == "measure":
             replies.send(event="measured", **measurer.answer(command))
+        elif command["do"] == "chore":
+            _do_chore(command, replies)
     os._exit(0)  # a plain return waits for torch's threads and can abort
+
+
+def _do_chore(command: dict[str, Any], replies: Replies) -> None:
+    from explorer.chores import do_chore
+
+    try:
+        name = do_chore(command, lambda **facts: replies.send(event="progress", **facts))
+        replies.send(event="finished", name=name)
+    except (ValueError, OSError) as error:
+        replies.send(event="refused", error=(str(error).splitlines() or ["failed"])[0])
 
 
 if __name__ == "__main__":

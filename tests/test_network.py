@@ -128,7 +128,12 @@ def test_walk_yields_the_sites_that_the_spec_names() -> None:
     names, outputs = zip(*network.walk(images()), strict=True)
     assert names == described.sites == ("stem", *(f"block {i}" for i in range(1, 10)))
     assert torch.equal(network.logits(outputs[-1]), network(images()))
-    assert [tuple(x.shape[1:]) for x in outputs[::3]] == [(4, 8, 8), (4, 8, 8), (8, 4, 4), (16, 2, 2)]
+    assert [tuple(x.shape[1:]) for x in outputs[::3]] == [
+        (4, 8, 8),
+        (4, 8, 8),
+        (8, 4, 4),
+        (16, 2, 2),
+    ]
 
 
 def test_gates_come_from_the_spec_one_for_all_or_one_a_block() -> None:
@@ -139,7 +144,7 @@ def test_gates_come_from_the_spec_one_for_all_or_one_a_block() -> None:
 
 
 def test_gates_for_the_wrong_number_of_blocks_are_an_error() -> None:
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         build(spec()).set_gates((1.0,), (1.0,))
 
 

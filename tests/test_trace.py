@@ -12,7 +12,12 @@ def reading(step: int, *values: float, probe: str = "loss") -> Reading:
 
 @pytest.fixture
 def trace() -> Trace:
-    readings = [reading(10, 3, 4), reading(0, 1, 2), reading(5, 9, probe="other"), reading(20, 5, 6)]
+    readings = [
+        reading(10, 3, 4),
+        reading(0, 1, 2),
+        reading(5, 9, probe="other"),
+        reading(20, 5, 6),
+    ]
     return trace_of(readings, "loss", ("stem", "block 1"), "nats", log=True)
 
 
@@ -31,9 +36,7 @@ def test_last_is_the_newest_reading(trace: Trace) -> None:
 @pytest.mark.parametrize(
     ("step", "read_at"), [(-5, 0), (0, 0), (9, 0), (10, 10), (19, 10), (20, 20), (10**9, 20)]
 )
-def test_at_is_the_newest_reading_not_after_the_step(
-    trace: Trace, step: int, read_at: int
-) -> None:
+def test_at_is_the_newest_reading_not_after_the_step(trace: Trace, step: int, read_at: int) -> None:
     index = trace.steps.tolist().index(read_at)
     assert trace.at(step).tolist() == trace.values[index].tolist()
 

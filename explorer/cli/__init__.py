@@ -13,6 +13,7 @@ from explorer.cli.show import (
     Device,
     Home,
     Json,
+    err,
     one_line_errors,
     out,
     print_flow,
@@ -88,15 +89,37 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train arms in lockstep, with a progress bar, and keep the runs."""
-    from explorer.experiments.runs import summary, train_here
+    from explorer.experiments.runs import summaries, train_here
+    from explorer.store import Store
 
     use_store(store)
     arms = [parse(spec) for spec in specs]
-    runs = train_here(arms, device, fresh, show_progress=not as_json)
-    rows = [summary(run, trace) for run, trace in runs]
+    ended = train_here(arms, device, fresh, show_progress=not as_json)
+    rows = summaries(Store(), ended.id)
     print_json({"runs": rows}) if as_json else print_runs(rows)
     if any(row["state"] == "failed" for row in rows):
         raise typer.Exit(1)
+
+
+@cli.command()
+@one_line_errors
+def bench(
+    rows: Annotated[
+        list[str] | None, typer.Argument(help="Names of rows to measure; all if none is given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure this machine's speed, as ratios taken alternating in one run."""
+    from explorer.bench import measure
+
+    table = Table("what", "measured", "bound", "reached")
+    measured = []
+    for row in measure(rows or []):
+        measured.append(vars(row))
+        err.print(f"{row.what}: {row.value:.3g} {row.unit}", markup=False)
+        reached = "yes" if row.reached else "no"
+        table.add_row(row.what, f"{row.value:.3g} {row.unit}", row.bound, reached)
+    print_json({"rows": measured}) if as_json else out.print(table)
 
 
 @cli.command()

@@ -16,10 +16,10 @@ Id = Annotated[str, typer.Argument(help="A comparison's id, as `explorer runs li
 @one_line_errors
 def list_(store: Home = None, as_json: Json = False) -> None:
     """All runs, newest first."""
-    from explorer.experiments.runs import stored_summaries
+    from explorer.experiments.runs import summaries
 
     use_store(store)
-    rows = stored_summaries()
+    rows = summaries(_store())
     if as_json:
         print_json({"runs": rows})
     elif rows:
@@ -32,10 +32,10 @@ def list_(store: Home = None, as_json: Json = False) -> None:
 @one_line_errors
 def show(comparison: Id, store: Home = None, as_json: Json = False) -> None:
     """The arms of one comparison: state, final numbers, events."""
-    from explorer.experiments.runs import stored_summaries
+    from explorer.experiments.runs import summaries
 
     use_store(store)
-    rows = stored_summaries(comparison)
+    rows = summaries(_store(), comparison)
     print_json({"runs": rows}) if as_json else print_runs(rows)
 
 

@@ -64,7 +64,7 @@ def load(spec: DataSpec, device: str | torch.device = "cpu") -> Dataset:
 
 
 def is_here(name: str) -> bool:
-    """Whether `load` could read the data set `name` now; DataError if there is none of that name."""
+    """Whether `load` could read the data set `name` now; DataError for an unknown name."""
     return _loader(name).is_here(name)
 
 
@@ -94,7 +94,7 @@ def _check(info: DatasetInfo, examples: Examples) -> None:
         ("training", info.train, examples.x_train, examples.y_train),
         ("test", info.test, examples.x_test, examples.y_test),
     ):
-        labels_fit = not len(y) or (0 <= int(y.min()) and int(y.max()) < info.classes)
+        labels_fit = bool(((y >= 0) & (y < info.classes)).all())
         if x.shape != (count, *info.shape) or y.shape != (count,) or not labels_fit:
             raise DataError(
                 f"{info.name}: the {split} files do not hold {count} examples of shape "

@@ -65,8 +65,8 @@ def remote_files(name: str) -> list[RemoteFile]:
 def download(name: str, progress: Progress) -> None:
     """Fetch and unpack the data set `name` unless it is here; DataError if that fails.
 
-    Calls `progress(bytes done, bytes in all)` a few times a second at least; what that raises
-    ends the download. An archive that already lies in the folder is used, and removed
+    Calls `progress(bytes done, bytes in all)` after every chunk; what that raises ends the
+    download. An archive that already lies in the folder is used, and removed
     once it is unpacked.
     """
     if name not in FILES:
@@ -85,12 +85,16 @@ def _fetch_all(name: str, parts: list[RemoteFile], progress: Progress) -> None:
     for part in parts:
         part.file.parent.mkdir(parents=True, exist_ok=True)
         if not _is_intact(part.file, part.md5):
-            _fetch(name, part, lambda done, before=before: progress(before + done, total))
+            _fetch(name, part, partial(_report, progress, before, total))
         before += part.size
         progress(before, total)
     for part in parts:
         if part.file.suffix == ".gz":
             _unpack(part.file)
+
+
+def _report(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
 
 
 def _is_intact(file: Path, md5: str) -> bool:

@@ -27,8 +27,10 @@ CHUNK_BYTES = 1 << 20
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile inflates others without bound
 Entry = tuple[str, bytes]  # path with "/", below the given folder; content
-BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError)
-BROKEN_ZIP += (RuntimeError, LookupError, ArithmeticError)
+BROKEN_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(ValueError, RuntimeError, LookupError, ArithmeticError),
+)
 
 
 class Meter:
@@ -127,11 +129,10 @@ class _ShortReads:
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, count: int = -1) -> bytes:
-        """The next `count` bytes, or all that are left."""
-        content = self.file.read(count if 0 <= count <= LONGEST_READ_BYTES else LONGEST_READ_BYTES)
-        if len(content) == LONGEST_READ_BYTES:
+        """The next `count` bytes; a negative count, which means all, is cut to the bound."""
+        if count > LONGEST_READ_BYTES:
             raise DataError("the zip's table of contents is too long; give fewer files")
-        return content
+        return self.file.read(count if count >= 0 else LONGEST_READ_BYTES)
 
 
 def from_zip(file: BinaryIO) -> Iterator[Entry]:

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from explorer.data.base import DataError
 from explorer.spec import quote
@@ -24,23 +24,22 @@ def picture(content: bytes, path: str, side: int) -> Pixels:
         if image.width * image.height > MOST_PIXELS:
             raise DataError(f"{quote(path)} has more than {MOST_PIXELS // 10**6} million pixels")
         image.draft("RGB", (4 * side, 4 * side))  # a JPEG is decoded no larger than that needs
-        image = _rgb(ImageOps.exif_transpose(image))
-        square = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+        upright = _rgb(ImageOps.exif_transpose(image))
+        square = ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR)
     except DataError:
         raise
+    except UnidentifiedImageError:
+        raise DataError(f"{quote(path)} is no PNG, JPEG, BMP, GIF or WebP image") from None
     except Exception as error:  # decoders of hostile bytes raise nearly anything
-        reason = "no PNG, JPEG, BMP, GIF or WebP" if _unknown(error) else quote(str(error))
-        raise DataError(f"{quote(path)} is not a readable image: {reason}") from None
+        raise DataError(f"{quote(path)} is a broken image: {quote(str(error))}") from None
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
-
-
-    return isinstance(error, UnidentifiedImageError)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     """`image` in 8 bits a channel, laid on white."""
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip to white
-        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8)).convert("RGB")
+        levels = np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8)
+        return Image.fromarray(levels).convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")

@@ -1,9 +1,11 @@
 """Five published image sets, read from files in the folder layout of torchvision."""
 
 import io
+import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,16 @@ from explorer.data.base import LOADERS, DataError, Examples, Loader
 from explorer.home import home
 
 DIGITS = tuple("0123456789")
-CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat")
-CLOTHES += ("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
-IDX += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+CLOTHES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+IDX = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 PICKLED = {"_reconstruct", "_frombuffer", "ndarray", "dtype", "encode"}  # what an array needs
 Split = tuple[Tensor, Tensor]
@@ -39,15 +47,17 @@ def root() -> Path:
     return home() / "data" / "torchvision"
 
 
+def _damaged(file: Path, expected: str) -> DataError:
+    return DataError(f"{file} is no {expected}; delete it and get the data again")
+
+
 def read_idx(file: Path) -> Tensor:
     """The uint8 array of an IDX file (the format of MNIST); DataError if it is none."""
     content = file.read_bytes()
-    header = 4 + 4 * content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
-    if not header or len(content) < header:
-        raise DataError(f"{file} is no IDX file of bytes; delete it and get the data again")
-    shape = np.frombuffer(content[4:header], ">u4").astype(int).tolist()
-    if len(content) - header != int(np.prod(shape)):
-        raise DataError(f"{file} is cut short; delete it and get the data again")
+    header = 4 + 4 * content[3] if content[:3] == b"\0\0\x08" and content[3:4] > b"\0" else 0
+    shape = np.frombuffer(content[4:header], ">u4").tolist() if len(content) >= header else []
+    if not shape or len(content) - header != math.prod(shape):
+        raise _damaged(file, "whole IDX file of bytes")
     return torch.from_numpy(np.frombuffer(content[header:], np.uint8).reshape(shape).copy())
 
 
@@ -73,14 +83,14 @@ def read_pickle(file: Path) -> dict[str, Any]:
     except (pickle.UnpicklingError, LookupError, ValueError, TypeError, EOFError, AttributeError):
         content = None
     if not isinstance(content, dict):
-        raise DataError(f"{file} is no file of CIFAR; delete it and get the data again")
+        raise _damaged(file, "file of CIFAR")
     return content
 
 
 def read_cifar(
     folder: Path, train: tuple[str, ...], test: tuple[str, ...], meta: str, prefix: str
 ) -> Examples:
-    """The pickled batches in `folder`; keys are `prefix` + "labels" and `prefix` + "label_names"."""
+    """The pickled batches in `folder`, their keys `prefix` + "labels" and "label_names"."""
 
     def split(names: tuple[str, ...]) -> Split:
         batches = [read_pickle(folder / name) for name in names]
@@ -91,21 +101,24 @@ def read_cifar(
     try:
         class_names = tuple(map(str, read_pickle(folder / meta)[f"{prefix}label_names"]))
         return Examples(*split(train), *split(test), class_names)
-    except (KeyError, RuntimeError) as error:
-        raise DataError(f"{folder} lacks {error}; delete it and get the data again") from None
+    except DataError:
+        raise
+    except (LookupError, RuntimeError, ValueError, TypeError, ArithmeticError):
+        raise _damaged(folder, "folder of CIFAR batches") from None
 
 
 def read_svhn(folder: Path) -> Examples:
     """The two MATLAB files in `folder`, where the digit 0 has the label 10."""
-    from scipy.io import loadmat  # here, because the import takes a while
+    loadmat = import_module("scipy.io").loadmat  # here, because the import takes a while
 
     def split(name: str) -> Split:
         try:
             raw = loadmat(folder / name)
             pixels = np.ascontiguousarray(raw["X"].transpose(3, 2, 0, 1))
-        except (KeyError, ValueError, TypeError, NotImplementedError) as error:
-            raise DataError(f"{folder / name}: {error}; delete it, get the data again") from None
-        return torch.from_numpy(pixels), torch.from_numpy(raw["y"].astype(np.int64).reshape(-1)) % 10
+            labels = raw["y"].astype(np.int64).reshape(-1) % 10
+            return torch.from_numpy(pixels), torch.from_numpy(labels)
+        except Exception:  # a reader of others, of bytes that may be anything
+            raise _damaged(folder / name, "MATLAB file of images") from None
 
     return Examples(*split("train_32x32.mat"), *split("test_32x32.mat"), DIGITS)
 
@@ -142,7 +155,9 @@ def _read(name: str) -> Examples:
     try:
         return FILES[name].read(root() / FILES[name].folder)
     except OSError as error:
-        raise DataError(f"{name}: cannot read {error.filename}: {error.strerror}") from None
+        raise DataError(
+            f"{name}: cannot read {error.filename or root()}: {error.strerror}"
+        ) from None
 
 
 for published in FILES:

@@ -16,7 +16,9 @@ Json = dict[str, Any]
 
 WIDE, NARROW = 620, 370  # pixels that text may count on
 TITLE_SIZE, NOTE_SIZE = 15, 12
-LINE = 19  # pixels from one title line or legend row to the next
+LINE = 19  # pixels from one title line to the next
+LEGEND_ROW = 21
+ABOVE, HEADING, BELOW = 14, 24, 44  # pixels over the title, for a panel's heading, under the data
 NO_READINGS = "No readings yet: press Play"
 
 
@@ -35,30 +37,34 @@ class Frame:
     def wrapped(self, text: str, size: int) -> list[str]:
         """`text` in lines that fit the width at `size`."""
         width = NARROW if self.narrow else WIDE
-        return textwrap.wrap(text, int(width / (0.51 * size)))
+        fixed = text.replace(" %", "\u00a0%")  # a number keeps its unit
+        return textwrap.wrap(fixed, int(width / (0.51 * size)), break_on_hyphens=False)
 
     def top(self, legend: Sequence[str]) -> int:
         """Pixels taken by title, note and legend."""
         lines = len(self.wrapped(self.title, TITLE_SIZE)) + len(self.wrapped(self.note, NOTE_SIZE))
-        return 8 + LINE * lines + (LINE + 3) * self.legend_rows(legend)
+        return ABOVE + LINE * lines + LEGEND_ROW * self.legend_rows(legend)
 
     def legend_rows(self, names: Sequence[str]) -> int:
         """Rows that a horizontal legend of `names` takes; entries are as wide as the longest."""
         if not names:
             return 0
-        entry = 48 + max(len(name) for name in names) * 0.56 * FONT_SIZE
+        entry = 40 + max(len(name) for name in names) * 0.47 * FONT_SIZE
         across = max(1, int((NARROW if self.narrow else WIDE) // entry))
         return -(-len(names) // across)
 
-    def layout(self, height: int, legend: Sequence[str] = (), headings: bool = False) -> Json:
+    def layout(
+        self, height: int, legend: Sequence[str] = (), headings: bool = False, below: int = BELOW
+    ) -> Json:
         """The layout but for axes: `height` pixels for the data, more for what stands above."""
         lines = [f"<b>{line}</b>" for line in self.wrapped(self.title, TITLE_SIZE)]
         quiet = LOOKS[self.theme].quiet
         for line in self.wrapped(self.note, NOTE_SIZE):
             lines.append(f'<span style="font-size:{NOTE_SIZE}px;color:{quiet}">{line}</span>')
         top = self.top(legend)
-        margin = {"l": 8, "r": 12, "t": top + (26 if headings else 10), "b": 44}
+        margin = {"l": 8, "r": 12, "t": top + (HEADING if headings else 8), "b": below}
         total = height + margin["t"] + margin["b"]
+        over_legend = top - LEGEND_ROW * self.legend_rows(legend)
         return {
             "template": TEMPLATES[self.theme],
             "title": {
@@ -70,7 +76,7 @@ class Frame:
                 "y": 1,
                 "yref": "container",
                 "yanchor": "top",
-                "pad": {"l": 4, "t": 8},
+                "pad": {"l": 4, "t": ABOVE + 5},  # a line stands 5 pixels higher than it says
             },
             "height": total,
             "margin": margin,
@@ -79,7 +85,7 @@ class Frame:
                 "orientation": "h",
                 "x": 0,
                 "xref": "container",
-                "y": 1 - (8 + top - 8 - (LINE + 3) * self.legend_rows(legend)) / total,
+                "y": 1 - over_legend / total,
                 "yref": "container",
                 "yanchor": "top",
             },

@@ -57,19 +57,21 @@ class LogScale:
             "type": "log",
             "range": [self.low, self.high],
             "exponentformat": "power",
+            "tickfont": {"size": 11},  # powers are written a quarter larger
             "showexponent": "all",
         }
         return {**axis, "dtick": max(1, math.ceil(span / MOST_TICKS))} if span > 2 else axis
 
-    def marks(self, look: Look, ref: str = "y") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Shapes and annotations that name the floor and the ceiling, where there are any."""
+    def marks(self, look: Look) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Shapes and annotations that name floor and ceiling on the first panel, where they are."""
         shapes, notes = [], []
         for level, label in ((self.floor, ZERO_LABEL), (self.ceiling, BROKEN_LABEL)):
             if level is None:
                 continue
             line = {"color": look.mark, "width": 1, "dash": "dash"}
-            across = {"xref": "paper", "x0": 0, "x1": 1, "yref": ref}
-            shapes.append({**across, "type": "line", "y0": 10**level, "y1": 10**level, "line": line})
-            corner = {"x": 1, "xref": "paper", "xanchor": "right", "yanchor": "bottom"}
-            notes.append({**corner, "text": label, "y": level, "yref": ref})
+            ref = {"xref": "x domain", "yref": "y"}
+            ends = {"x0": 0, "x1": 1, "y0": 10**level, "y1": 10**level}
+            shapes.append({**ref, **ends, "type": "line", "line": line})
+            corner = {"x": 1, "xanchor": "right", "yanchor": "bottom"}
+            notes.append({**ref, **corner, "text": label, "y": level})
         return shapes, notes

@@ -100,7 +100,7 @@ class Watch:
     """
 
     gradient: int = 2
-    activation: int = 20
+    activation: int = 25
     test: int = 25
 
     def due(self, step: int, last: bool = False) -> frozenset[Cadence]:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from explorer.probes import Snapshot, blocks, probe, walked
-from explorer.probes.gradients import norms
+from explorer.probes.sizes import norms, spreads
 
 HE_2015 = "He et al. 2015, arXiv 1512.03385, fig. 7 for the size of the responses"
 
@@ -18,7 +18,7 @@ def activation_mean(snapshot: Snapshot) -> Tensor:
 @probe(sites=walked, unit="std of x", cadence="activation", log=True, source=HE_2015)
 def activation_std(snapshot: Snapshot) -> Tensor:
     """Standard deviation over batch, channels and pixels of each site's output; (site,)."""
-    return torch.stack([output.detach().std() for output in snapshot.outputs])
+    return spreads(snapshot.outputs)
 
 
 @probe(

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from explorer.probes import Snapshot, probe, walked, weighted
+from explorer.probes.sizes import norms
 
 
 @probe(
@@ -41,11 +42,6 @@ def weight_gradient(snapshot: Snapshot) -> Tensor:
 def update_ratio(snapshot: Snapshot) -> Tensor:
     """L2 norm of the step's change of each weight tensor over the tensor's own; (weight,)."""
     return norms(snapshot.updates) / norms(snapshot.weights)
-
-
-def norms(tensors: list[Tensor]) -> Tensor:
-    """The L2 norm of each tensor, in one call; (tensor,) in float32."""
-    return torch.stack(torch._foreach_norm(tensors)).to(torch.float32)
 
 
 def _grad(tensor: Tensor) -> Tensor:

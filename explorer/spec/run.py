@@ -71,4 +71,14 @@ class RunSpec(Frozen):
     @cached_property
     def key(self) -> str:
         """The content key: 16 hexadecimal digits, equal for equal specs on every machine."""
-        return hashlib.sha256(f"{FORMAT}:{self.json_form}".encode()).hexdigest()[:16]
+        return _digest(self.json_form)
+
+    @cached_property
+    def start_key(self) -> str:
+        """The content key of what holds before the first step: network, data, batch and seed."""
+        recipe = Recipe(batch=self.recipe.batch)
+        return _digest(self.replace(recipe=recipe).json_form)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(f"{FORMAT}:{text}".encode()).hexdigest()[:16]

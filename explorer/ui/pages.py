@@ -37,4 +37,6 @@ def navigation() -> StreamlitPage:
             file, title=title(file), url_path=file.stem[3:], default=file == page_files()[0]
         )
         groups.setdefault(GROUPS[file.name[0]], []).append(page)
-    return st.navigation(groups if len(groups) > 1 else sum(groups.values(), []), position="top")
+    if len(groups) == 1:
+        return st.navigation(next(iter(groups.values())), position="top")
+    return st.navigation(groups, position="top")

@@ -4,14 +4,13 @@ Every control reads its value from there and writes it back there, so a copied l
 and a second tab show the same.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from explorer.experiments.arms import DEFAULT, MOST_ARMS, Arms, change_all, with_value
+from explorer.experiments.arms import DEFAULT, MOST_ARMS, Arms, change_all
 from explorer.spec import SpecError, parse, short_form
 
 TROUBLE = "trouble"  # the session's one line about the last thing that could not be done
@@ -61,28 +60,19 @@ def last_trouble() -> str:
     return str(st.session_state.pop(TROUBLE, ""))
 
 
-def change(field: str, value: Any, arm: int | None = None) -> bool:
-    """Change a field of one arm, or of all that share it with the first; False if it cannot be.
+def change(field: str, value: Any) -> None:
+    """Change a field of all arms that share it with the first; what cannot be is said.
 
     A changed network or recipe is another run: the attached one is left to itself.
     """
     choice = current()
     try:
-        if arm is None:
-            arms = change_all(choice.arms, field, value)
-        else:
-            arms = replaced(choice.arms, arm, with_value(choice.arms[arm], field, value))
+        arms = change_all(choice.arms, field, value)
     except SpecError as error:
         complain(str(error))
-        return False
+        return
     leave(choice)
     choose(Choice(arms))
-    return True
-
-
-def replaced(arms: Sequence[Any], index: int, arm: Any) -> tuple[Any, ...]:
-    """`arms` with the one at `index` exchanged."""
-    return (*arms[:index], arm, *arms[index + 1 :])
 
 
 def leave(choice: Choice) -> None:
@@ -91,6 +81,6 @@ def leave(choice: Choice) -> None:
         st.session_state[LEFT] = choice.run
 
 
-def view_url(choice: Choice) -> str:
-    """The address of the live view of `choice` on this server."""
-    return f"/live/view?{urlencode(choice.query, doseq=True)}"
+def view_url(choice: Choice, show: tuple[str, ...]) -> str:
+    """The address of the live view of `choice`, with the figures in `show`, on this server."""
+    return f"/live/view?{urlencode({**choice.query, 'show': ','.join(show)}, doseq=True)}"

@@ -1,6 +1,6 @@
 /**
  * The live charts: figures of the view, drawn by Plotly.react into cards that stay.
- * data = {url, ids, titles?, heights?, plotly}; the id "sentences" places the findings in words.
+ * data = {url, ids, wide?, titles?, heights?, plotly}; the id "sentences" places the findings.
  */
 
 import { applyTheme, html, mountable, setAttribute, setAttributes, setText } from "./dom.js";
@@ -42,7 +42,7 @@ export const mount = mountable("charts", (root) => {
 
   return {
     update({ data }) {
-      const layout = JSON.stringify([data.ids, data.titles, data.heights]);
+      const layout = JSON.stringify([data.ids, data.wide, data.titles, data.heights]);
       if (layout !== state.layout) {
         cards = arrange(grid, data, cards);
         state.layout = layout;
@@ -72,6 +72,7 @@ function arrange(grid, data, before) {
   for (const id of data.ids) {
     const card = before.get(id) ?? (id === SENTENCES ? makeFindings() : makeChart(id, data.plotly));
     card.name(data.titles?.[id] ?? "", data.heights?.[id] ?? HEIGHT);
+    setAttribute(card.node, "data-wide", id === SENTENCES || Boolean(data.wide?.includes(id)));
     cards.set(id, card);
     grid.append(card.node);
   }
@@ -91,8 +92,9 @@ function makeFindings() {
       while (list.children.length > sentences.length) list.lastChild.remove();
       sentences.forEach(({ text, rule }, index) => {
         const item = list.children[index] ?? list.appendChild(finding());
+        const said = rule === sentences[index + 1]?.rule; // once, after the last it holds for
         setText(item.firstChild, text);
-        setText(item.lastChild, rule ? `Rule: ${rule}` : "");
+        setText(item.lastChild, said ? "" : (rule ?? ""));
       });
     },
   };
@@ -114,7 +116,9 @@ function makeChart(id, plotlyUrl) {
   for (const [format, save] of Object.entries(SAVERS)) {
     const button = html("button", { type: "button", class: "quiet-button" }, format);
     setAttribute(button, "aria-label", `Download the chart ${id} as ${format}`);
-    button.addEventListener("click", () => drawing.figure && save(id, plot, drawing.figure, plotlyUrl));
+    button.addEventListener("click", () => {
+      if (drawing.figure) save(id, plot, drawing.figure, plotlyUrl);
+    });
     savers.append(button);
   }
 

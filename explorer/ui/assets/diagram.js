@@ -17,7 +17,7 @@ export const mount = mountable("diagram", (root) => {
   root.append(scroller, legend);
   const state = { data: { arms: [] }, url: null, unsubscribe: null, fire: null, seq: 0, width: 0 };
   let rows = [];
-  let readings = new Map();
+  let measured = []; // the arms of the newest view
 
   /** Tell Python; every event carries all gates, since Streamlit may drop one of two. */
   const fire = (name, row, detail) => {
@@ -70,7 +70,7 @@ export const mount = mountable("diagram", (root) => {
     drawReadings();
   };
   const drawReadings = () => {
-    const found = rows.map((row) => readingsOf(row.arm, readings));
+    const found = rows.map((row) => readingsOf(row, measured));
     const scale = decades(found.map((values) => values ?? []));
     rows.forEach((row, index) => row.read(found[index], scale));
     setText(legend, legendText(scale, state.data));
@@ -99,7 +99,7 @@ export const mount = mountable("diagram", (root) => {
       state.unsubscribe = state.url && subscribe(state.url, (view) => {
         applyTheme(root);
         if (view.lost) return;
-        readings = new Map(view.arms.map((arm) => [arm.name, arm.gradient]));
+        measured = view.arms;
         setAttribute(root, "data-step", view.step);
         drawReadings();
       });
@@ -131,9 +131,11 @@ function arrange(scroller, arms, before, hear) {
   return rows;
 }
 
-/** The gradient at the stem and every block of `arm`, or null where the view has another depth. */
-function readingsOf(arm, readings) {
-  const values = readings.get(arm.name);
+/** The gradient at the stem and every block of the row's arm, or null if the view has none. */
+function readingsOf({ arm, index }, measured) {
+  const same = (other) => other?.name === arm.name;
+  const found = same(measured[index]) ? measured[index] : measured.find(same);
+  const values = found?.gradient;
   return values?.length === blockCount(arm) + 1 ? values : null;
 }
 

@@ -2,10 +2,12 @@
 
 import { html } from "./dom.js";
 
-/** The drawing, at the size it has on screen. */
+/** The drawing as it is on screen, on the page's colour: its text is made for that. */
 export function saveSvg(id, plot) {
   const { width, height } = plot.getBoundingClientRect();
-  window.Plotly.downloadImage(plot, { format: "svg", filename: id, width, height });
+  const layout = { ...plot.layout, paper_bgcolor: pageColor(plot) };
+  const figure = { data: plot.data, layout };
+  window.Plotly.downloadImage(figure, { format: "svg", filename: id, width, height });
 }
 
 /** Every point of every trace, one a row. */
@@ -16,7 +18,11 @@ export function saveCsv(id, plot, figure) {
 /** A page that shows the chart without a network, plotly.js inside. */
 export async function saveHtml(id, plot, figure, plotlyUrl) {
   const library = await (await fetch(plotlyUrl)).text();
-  save(`${id}.html`, "text/html", standalone(id, figure, library));
+  save(`${id}.html`, "text/html", standalone(id, figure, library, pageColor(plot)));
+}
+
+function pageColor(plot) {
+  return getComputedStyle(plot).getPropertyValue("--st-background-color").trim() || "#ffffff";
 }
 
 /** The figure's numbers as CSV with the columns trace, x, y and, for maps, z. */
@@ -69,11 +75,12 @@ function cell(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-function standalone(id, figure, library) {
+function standalone(id, figure, library, page) {
   const json = JSON.stringify(figure).replaceAll("<", "\\u003c"); // no tag may end the script
   return [
     '<!doctype html><html lang="en"><head><meta charset="utf-8">',
     html("title", {}, id).outerHTML,
+    `<style>body { margin: 1rem; background: ${page} }</style>`,
     `<script>${library}</script></head><body>`,
     '<div id="chart" style="height:90vh"></div>',
     `<script>const figure = ${json};`,

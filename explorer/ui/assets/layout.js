@@ -65,12 +65,13 @@ export function rowLayout(arm, pitch, hasBars) {
   };
 }
 
-/** The arc of a skip over a block: from the trunk before it to the trunk after it. */
+/** The arc of a skip: from the trunk before its block to the trunk after it; if dense, its top. */
 export function arcPath({ x, height }, { trunk, pitch }) {
-  const rise = (height / 2 + LIFT - 3) / 0.75; // a cubic reaches 3/4 of its handles
+  const foot = pitch < DENSE ? trunk - height / 2 - 1 : trunk;
+  const peak = trunk - height / 2 - LIFT + 3;
+  const handle = round(foot - (foot - peak) / 0.75); // a cubic reaches 3/4 of its handles
   const [from, to] = [x - pitch / 2, x + pitch / 2].map(round);
-  const handle = round(trunk - rise);
-  return `M${from} ${round(trunk)}C${from} ${handle} ${to} ${handle} ${to} ${round(trunk)}`;
+  return `M${from} ${round(foot)}C${from} ${handle} ${to} ${handle} ${to} ${round(foot)}`;
 }
 
 /** The area that takes the clicks for a skip: its whole pitch, from above the arc to the trunk. */

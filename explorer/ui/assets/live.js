@@ -14,9 +14,9 @@ const feeds = new Map();
 let hurryUntil = 0;
 
 /**
- * Call `callback(view)` with every new view of `url`, and with {lost: true} when the server is
- * not reached. `look()` gives query parameters that are looked up before each request (theme).
- * Returns the function that ends the subscription.
+ * Call `callback(view)` with every new view of `url`, and with {lost: true, error?} when there
+ * is none: no server, or one that says why not. `look()` gives more query parameters; it is
+ * asked before each request. Returns the function that ends the subscription.
  */
 export function subscribe(url, callback, look = () => ({})) {
   const reader = { callback, look };
@@ -110,8 +110,8 @@ class Feed {
       const headers = this.tag ? { "If-None-Match": this.tag } : {};
       const answer = await fetch(address, { headers, cache: "no-store", signal: request.signal });
       if (answer.status === 304) return null;
-      if (!answer.ok) return { lost: true };
       const view = await answer.json();
+      if (!answer.ok) return { lost: true, error: view.error };
       if (this.request === request) this.tag = answer.headers.get("ETag");
       return view;
     } catch {

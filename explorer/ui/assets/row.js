@@ -1,10 +1,8 @@
 /** One row of the diagram: an arm's name and controls, and its blocks as SVG. */
 
-import { html, setAttribute, setAttributes, setText, svg } from "./dom.js";
-import { arcPath, blockCount, DENSE, hitPath, round, share } from "./layout.js";
-
-const MODES = ["all", "none", "every other"];
-const PIXELS = [0.2, 0.75, 0.35, 0.85, 0.5, 0.95, 0.3, 0.8, 0.15]; // a picture of nothing much
+import { html, setAttribute, setAttributes, setText } from "./dom.js";
+import { arcPath, DENSE, hitPath, round, share } from "./layout.js";
+import { makeDrawing, makeHead } from "./parts.js";
 
 /** The row of `arm`. `hear` is told of toggles, modes and strengths; it sets `row.gates`. */
 export function makeRow(arm, index, hear) {
@@ -27,80 +25,23 @@ export function makeRow(arm, index, hear) {
     mend: (residual) => mend(parts, residual),
     remove() {
       clearTimeout(row.holding);
+      clearTimeout(row.dragging);
       row.node.remove();
     },
   });
 }
 
-function makeHead(arm, index) {
-  const title = html("span", { class: "arm-name" }, html("span", { class: "swatch" }), arm.name);
-  const head = html("div", { class: "row-head" }, title);
-  if (arm.plain) {
-    head.append(html("span", { class: "quiet" }, "no skip connections"));
-    return { head, buttons: [], slider: null, strength: null };
-  }
-  const buttons = MODES.map((mode) =>
-    html("button", {
-      type: "button",
-      class: "small-button",
-      "data-mode": mode,
-      "data-testid": `skips-${mode.replace(" ", "-")}-${index}`,
-      "aria-label": `Skip connections of ${arm.name}: ${mode}`,
-    }, mode),
-  );
-  const slider = html("input", {
-    type: "range", min: 0, max: 1, step: 0.05,
-    "data-testid": `strength-${index}`,
-    "aria-label": `Strength of all skip connections of ${arm.name}`,
-  });
-  const strength = html("output", { class: "figures" });
-  head.append(
-    html("span", { class: "group" }, html("span", { class: "quiet" }, "skips"), ...buttons),
-    html("label", { class: "group" }, html("span", { class: "quiet" }, "strength"), slider, strength),
-  );
-  return { head, buttons, slider, strength };
-}
-
-function makeDrawing(arm, index) {
-  const trunk = svg("path", { class: "trunk" });
-  const input = svg("g", { class: "input" }, ...PIXELS.map((opacity, i) =>
-    svg("rect", { x: (i % 3) * 7, y: Math.floor(i / 3) * 7, width: 6, height: 6, opacity })));
-  const stem = makeBlock("stem");
-  const head = svg("g", { class: "head" }, svg("path"), svg("title", {}, "head: pool and linear"));
-  const blocks = Array.from({ length: blockCount(arm) }, () => makeBlock());
-  const skips = arm.plain ? [] : blocks.map((_, block) => makeSkip(arm, index, block));
-  const labels = (arm.labels ?? []).map((text) => svg("text", { class: "stage" }, text));
-  const layers = [[stem, ...blocks].map((block) => block.node), skips.map((skip) => skip.node)];
-  const drawing = svg("svg", { class: "drawing", role: "group", "aria-label": `Blocks of ${arm.name}` },
-    trunk, input, head, ...layers.flat(), ...labels);
-  return { drawing, trunk, input, stem, headGlyph: head, blocks, skips, labels };
-}
-
-function makeBlock() {
-  const [title, body, bar] = [svg("title"), svg("rect", { class: "body" }), svg("rect", { class: "bar" })];
-  return { node: svg("g", { class: "block" }, title, body, bar), title, body, bar };
-}
-
-function makeSkip(arm, index, block) {
-  const [title, hit] = [svg("title"), svg("path", { class: "hit" })];
-  const [arc, sum] = [svg("path", { class: "arc" }), svg("circle", { class: "sum", r: 3 })];
-  const node = svg("g", {
-    class: "skip",
-    role: "switch",
-    tabindex: block === 0 ? 0 : -1,
-    "data-block": block,
-    "data-testid": `skip-${index}-${block}`,
-  }, title, hit, arc, sum);
-  return { node, title, hit, arc, sum };
-}
-
 function listen(row, { drawing, buttons, slider, skips }, hear) {
   const focus = (block) => {
     const target = skips[Math.min(Math.max(block, 0), skips.length - 1)].node;
-    for (const skip of skips) setAttribute(skip.node, "tabindex", skip.node === target ? 0 : -1);
     target.focus();
     target.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
+  drawing.addEventListener("focusin", (event) => {
+    const target = event.target.closest(".skip");
+    if (!target) return;
+    for (const { node } of skips) setAttribute(node, "tabindex", node === target ? 0 : -1);
+  });
   drawing.addEventListener("click", (event) => {
     const skip = event.target.closest(".skip");
     if (skip) hear.toggle(row, Number(skip.dataset.block));
@@ -148,7 +89,9 @@ function paint(row, { skips, buttons, slider, strength }) {
     none: same && row.gates[0] === 0,
     "every other": !same && row.gates.every((gate, block) => gate === 1 - (block % 2)),
   };
-  for (const button of buttons) setAttribute(button, "aria-pressed", String(holds[button.dataset.mode]));
+  for (const button of buttons) {
+    setAttribute(button, "aria-pressed", String(holds[button.dataset.mode]));
+  }
 }
 
 function skipName(arm, block, gate) {
@@ -189,10 +132,11 @@ function place(row, parts, layout) {
   });
 }
 
-function placeBlock({ body, bar }, { x, height }, { trunk, base, blockWidth }) {
+function placeBlock({ body, bar }, { x, height }, { trunk, blockWidth }) {
   const left = round(x - blockWidth / 2);
-  setAttributes(body, { x: left, y: round(trunk - height / 2), width: round(blockWidth), height: round(height) });
-  setAttributes(bar, { x: left, y: base, width: round(blockWidth), height: 0 });
+  const width = round(blockWidth);
+  setAttributes(body, { x: left, y: round(trunk - height / 2), width, height: round(height) });
+  setAttributes(bar, { x: left, width });
 }
 
 /** Bars under the blocks: the gradient at each site on the scale that all rows share. */

@@ -27,11 +27,11 @@ const HINTS = {
   stop: "Stop and keep the run",
   reset: "Back to step 0",
 };
-const ENDED = { done: "done", stopped: "stopped", interrupted: "interrupted", failed: "failed" };
+const ENDED = ["done", "diverged", "stopped", "interrupted", "failed"];
 const LONGEST_BUSY = 3000; // ms that a button shows a command before it gives up waiting
 
 const KEEPS_ITS_KEYS =
-  "input, textarea, select, button, a[href], summary, dialog, [contenteditable]:not([contenteditable=false])," +
+  "input, textarea, select, button, a[href], summary, dialog, [contenteditable=true]," +
   ["switch", "slider", "button", "tab", "radio", "option", "combobox", "menuitem", "dialog"]
     .map((role) => `[role=${role}]`)
     .join();
@@ -136,7 +136,7 @@ function become(button, command) {
 function show(root, parts, view) {
   setAttribute(root, "data-lost", Boolean(view.lost));
   if (view.lost) {
-    setText(parts.status, "The server does not answer; trying again.");
+    setText(parts.status, view.error ?? "The server does not answer; trying again.");
     for (const button of parts.buttons) setEnabled(button, false);
     return;
   }
@@ -169,7 +169,7 @@ function progressText(view) {
   if (view.state === "measuring") return "measuring the network as initialised";
   if (view.state === "queued") return view.queue > 0 ? `queued, position ${view.queue}` : "queued";
   if (view.state === "paused") return `paused at ${place}`;
-  if (view.state in ENDED) return `${ENDED[view.state]} at ${place}`;
+  if (ENDED.includes(view.state)) return `${view.state} at ${place}`;
   const parts = [place];
   if (view.steps_per_s) parts.push(`${rate(view.steps_per_s)} steps/s`);
   if (view.seconds_left !== null) parts.push(timeLeft(view.seconds_left));

@@ -1,0 +1,27 @@
+"""Figures: readings in, Plotly figures out. No torch, no Streamlit, nothing trained here."""
+
+from explorer.figures.boundary import BoundarySeries, boundary
+from explorer.figures.curves import CurveSeries, Event, curves
+from explorer.figures.frame import alt_text
+from explorer.figures.heatmap import heatmap
+from explorer.figures.profile import ProfileSeries, profile, sites_lines
+from explorer.figures.theme import Arm, Theme, arm_colors, make_arms
+from explorer.figures.thin import thin
+
+__all__ = [
+    "Arm",
+    "BoundarySeries",
+    "CurveSeries",
+    "Event",
+    "ProfileSeries",
+    "Theme",
+    "alt_text",
+    "arm_colors",
+    "boundary",
+    "curves",
+    "heatmap",
+    "make_arms",
+    "profile",
+    "sites_lines",
+    "thin",
+]

@@ -1,0 +1,77 @@
+"""What the store gives back: runs, comparisons and events, as frozen values."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
+
+from explorer.spec import RunSpec
+
+State = Literal[
+    "queued", "running", "paused", "done", "stopped", "interrupted", "failed", "diverged"
+]
+ACTIVE: tuple[State, ...] = ("running", "paused", "queued")  # some process should own it
+EventKind = Literal["lr", "skip", "residual"]
+
+# The state of a group is the first of these that one of its runs is in; an arm that
+# diverged beside one that is done is a finished comparison.
+PRECEDENCE: tuple[State, ...] = (*ACTIVE, "failed", "interrupted", "stopped", "done", "diverged")
+
+
+class StoreError(RuntimeError):
+    """What the store cannot do and why, on one line for the user."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm of a comparison. Times are seconds since 1970; `arm` is a user's text.
+
+    `step` is the last committed step, -1 before any; `key` is the spec's content key;
+    `edited` says that someone changed a rate or a gate while it trained.
+    """
+
+    id: int
+    comparison: str
+    arm: str
+    index: int
+    spec: RunSpec
+    key: str
+    state: State
+    step: int
+    device: str
+    elapsed_s: float
+    created: float
+    updated: float
+    message: str
+    edited: bool
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs that train in lockstep, in the order of their arms."""
+
+    id: str
+    created: float
+    runs: tuple[Run, ...]
+
+    @property
+    def state(self) -> State:
+        """The group's state: active if any run is, else the worst end, else done."""
+        states = {run.state for run in self.runs}
+        return next(state for state in PRECEDENCE if state in states)
+
+    @property
+    def step(self) -> int:
+        """The last committed step of the arm that is furthest."""
+        return max(run.step for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change made while a run trained, in force from before `step`; arm None means all arms."""
+
+    step: int
+    kind: EventKind
+    arm: int | None
+    value: JsonValue

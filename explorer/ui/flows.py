@@ -1,0 +1,82 @@
+"""Profiles at initialisation, measured by a worker, remembered by content.
+
+The seed asked for comes first; when it is there, further seeds follow one by one, so that a
+band grows while the page stays quick to answer.
+"""
+
+import json
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, TimeoutError
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from explorer.spec import RunSpec
+from explorer.ui.lab import Lab
+
+BAND_SEEDS = 8
+SLOW = 0.5  # seconds a seed, above which there is no band
+PATIENCE = 2.0  # seconds that an answer is waited for
+
+Flow = dict[str, Any]
+
+
+@dataclass
+class Flows:
+    """What is known of networks at initialisation, and what has been asked for."""
+
+    lab: Lab
+    asked: dict[tuple[str, ...], "Future[list[Flow]]"] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def first(self, specs: Sequence[RunSpec]) -> list[Flow] | None:
+        """One flow a spec, or None if they take longer than PATIENCE; ValueError if impossible."""
+        return self._ask(specs, PATIENCE)
+
+    def band(self, spec: RunSpec) -> list[Flow]:
+        """The flows of further seeds that are there by now; asks for the next one that is not."""
+        found = []
+        for more in range(BAND_SEEDS):
+            flows = self._ask([spec.replace(seed=(spec.seed + more) % 2**31)], 0.0)
+            if flows is None:
+                break
+            found += flows
+            if flows[0]["elapsed_s"] > SLOW:
+                break
+        return found
+
+    def _ask(self, specs: Sequence[RunSpec], patience: float) -> list[Flow] | None:
+        keys = tuple(spec.start_key for spec in specs)
+        known = [self.lab.store.cache_get("flow", key) for key in keys]
+        if all(flow is not None for flow in known):
+            return [flow for flow in known if flow is not None]
+        with self.lock:
+            future = self.asked.get(keys)
+            if future is None:
+                future = self.asked[keys] = self.lab.executor.measure(specs)
+        try:
+            flows = future.result(timeout=patience)
+        except TimeoutError:
+            return None
+        finally:
+            if future.done():
+                self.asked.pop(keys, None)
+        for key, flow in zip(keys, flows, strict=True):
+            self.lab.store.cache_put("flow", key, flow)
+        return flows
+
+
+@cache
+def recorded() -> dict[str, Any]:
+    """The flows that ship with the program, by spec, and where they were recorded."""
+    text = (files("explorer") / "recorded" / "flows.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
+def recorded_flows(specs: Sequence[RunSpec]) -> list[Flow] | None:
+    """The recorded flow of every spec, if all of them were recorded."""
+    flows = recorded()["flows"]
+    found = [flows.get(spec.start_key) for spec in specs]
+    return found if all(flow is not None for flow in found) else None

@@ -1,0 +1,217 @@
+"""The parts of the Playground's page, from top to bottom."""
+
+from typing import Any
+
+import streamlit as st
+
+from explorer.diagnosis import held_fixed
+from explorer.experiments.arms import MOST_ARMS, PRESETS, names, value_of
+from explorer.ui import playground
+from explorer.ui.components import DiagramArm, charts, diagram
+from explorer.ui.controls import IN_SIGHT, LABELS, MORE, choices, control, words
+from explorer.ui.data_panel import data_panel
+from explorer.ui.drawing import EXTRA
+from explorer.ui.scene import looks
+from explorer.ui.state import Choice, choose, last_trouble, leave
+
+ARM_FIELDS = ("depth", "shortcut", "init", "norm", "block", "width", "lr", "optimizer", "seed")
+READINGS = {
+    "activation_std": "spread of the activations",
+    "activation_mean": "mean of the activations",
+    "dead_share": "dead units",
+    "residual_ratio": "size of F(x) against x",
+    "weight_gradient": "gradient of the weights",
+    "update_ratio": "size of the update against the weight",
+}
+
+
+def presets(choice: Choice) -> None:
+    """Four regimes at one click each, and what to look at in the one that is on show."""
+    chosen = next((p for p in PRESETS if p.specs == choice.arms), None)
+    labels = [preset.name for preset in PRESETS]
+    st.session_state["preset"] = chosen.name if chosen else None
+
+    def pick() -> None:
+        preset = next((p for p in PRESETS if p.name == st.session_state["preset"]), None)
+        if preset is not None:
+            leave(choice)
+            choose(Choice(preset.specs))
+
+    st.segmented_control(
+        "Regime", labels, key="preset", on_change=pick, label_visibility="collapsed"
+    )
+    own = "Your own comparison: the line below the charts says what is held fixed."
+    st.caption(chosen.look_at if chosen else own)
+
+
+def banner(choice: Choice) -> None:
+    """A way back to a comparison that trains, or was interrupted, out of sight."""
+    going = playground.going_elsewhere(choice)
+    found = going or playground.interrupted(choice)
+    if found is None:
+        return
+    arms = " and ".join(run.arm for run in found.runs)
+    state = "are training" if going else "were interrupted"
+    text, show, stop = st.columns([6, 1, 1], vertical_alignment="center")
+    text.info(f"{escaped(arms)} {state}, step {found.step} of {found.runs[0].spec.recipe.steps}.")
+    show.button("Show", key="show_run", on_click=playground.show_run, args=(found,))
+    if going:
+        stop.button("Stop", key="stop_run", on_click=playground.stop, args=(found.id,))
+
+
+def escaped(text: str) -> str:
+    """`text` as Markdown shows it literally."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>~$:" else c for c in text)
+
+
+def trouble() -> None:
+    """The one line about what could not be done."""
+    line = last_trouble()
+    if line:
+        st.error(escaped(line))
+
+
+def twins(choice: Choice, url: str) -> None:
+    """The arms as rows of blocks, with every skip connection to click."""
+    arm_names = names(choice.arms)
+    rows: list[DiagramArm] = []
+    for spec, look in zip(choice.arms, looks(choice.arms, arm_names), strict=True):
+        network = spec.network
+        side = network.inputs[-1]
+        labels = [
+            f"{stage.width * network.form.expansion} ch, {max(1, -(-side // 2**i))}²"
+            for i, stage in enumerate(network.all_stages)
+        ]
+        rows.append(
+            {
+                "name": look.name,
+                "color": look.color,
+                "plain": network.shortcut == "none",
+                "stages": [stage.blocks for stage in network.all_stages],
+                "gates": network.gates("skip"),
+                "residual": network.gates("residual"),
+                "shortcut": network.shortcut,
+                "labels": labels if network.family == "resnet" else [f"{network.width} units"],
+            }
+        )
+    diagram("twins", rows, playground.set_gates, url)
+
+
+def figures(url: str, shown: tuple[str, ...]) -> None:
+    """Profile, curves, heat maps and whatever else was asked for."""
+    charts("charts", url, ["sentences", *shown], wide=("heatmap", "sentences"))
+
+
+def shown_figures(choice: Choice) -> tuple[str, ...]:
+    """The names of the figures on show."""
+    plane = choice.arms[0].data.info.kind == "plane"
+    extra = st.session_state.get("extra_readings") or []
+    known = [name for name in EXTRA if name in extra]
+    return ("profile", "curves", *(("boundary",) if plane else ()), "heatmap", *known)
+
+
+def controls(choice: Choice) -> None:
+    """The fields in sight, and the rest under More."""
+    base = choice.arms[0]
+    columns = st.columns(4)
+    for index, field in enumerate(IN_SIGHT):
+        with columns[index % 4]:
+            control(field, base, playground.set_field)
+    with columns[3]:
+        st.pills(
+            "more readings",
+            EXTRA,
+            key="extra_readings",
+            selection_mode="multi",
+            format_func=READINGS.__getitem__,
+            help="Further readings by block, drawn below the heat maps.",
+        )
+    data_panel()
+    if choice.run:
+        st.caption(
+            "While it trains, the learning rate and the skip connections change at once; any "
+            "other change builds new networks, and the run goes on without you."
+        )
+    with st.expander("More: block, shortcut, optimiser, schedule, steps"):
+        for column, (group, fields) in zip(st.columns(4), MORE.items(), strict=True):
+            with column:
+                st.markdown(f"**{group}**")
+                for field in fields:
+                    control(field, base, playground.set_field)
+
+
+def arms_editor(choice: Choice) -> None:
+    """The arms with what each differs in; add and remove."""
+    fixed, differences = held_fixed(choice.arms)
+    st.markdown(escaped(fixed))
+    for index, (name, text) in enumerate(
+        zip(names(choice.arms)[1:], differences, strict=True), start=1
+    ):
+        line, remove = st.columns([8, 1], vertical_alignment="center")
+        line.markdown(f"**{escaped(name)}** differs in: {escaped(text)}")
+        if len(choice.arms) > 2:
+            remove.button(
+                "Remove", key=f"remove_{index}", on_click=playground.remove_arm, args=(index,)
+            )
+    if len(choice.arms) >= MOST_ARMS:
+        return
+    with st.popover("Add an arm"):
+        _new_arm(choice)
+
+
+def _new_arm(choice: Choice) -> None:
+    base = choice.arms[0]
+    field = st.selectbox(
+        "It differs in", ARM_FIELDS, format_func=lambda f: LABELS.get(f, words(f)), key="new_field"
+    )
+    what = choices(field, base)
+    value: Any
+    if what.values is not None:
+        others = [v for v in what.values if v != value_of(base, field)]
+        value = st.selectbox("and has", others, format_func=words, key=f"new_{field}")
+    else:
+        value = st.number_input("and has", value=value_of(base, field) + 1, key=f"new_{field}")
+    st.button("Add", key="add_arm", on_click=playground.add_arm, args=(field, value))
+
+
+def question(choice: Choice) -> str:
+    """The page's title: what the arms on show are about to answer."""
+    base = choice.arms[0]
+    what = {"plane": "tell these points apart", "image": "learn these images"}
+    subject = "these digits" if base.data.name == "digits" else ""
+    task = f"learn {subject}" if subject else what[base.data.info.kind]
+    return f"Can a {base.network.depth}-layer network {task}?"
+
+
+GUIDE = """
+**Gradient by block.** ‖dL/dx‖ is the L2 norm, over the batch, of the loss's gradient with
+respect to each block's output. The loss is on the right, the input on the left; the axis is
+logarithmic. A line that falls towards the left vanishes, one that rises explodes. The dotted
+line is the wide-network prediction, where there is one; narrow networks fall short of it, and
+nothing is drawn where no formula is known (post-activation residual blocks with BatchNorm).
+
+**Loss and accuracy.** Training loss and accuracy of each batch as they were read, without
+smoothing; test accuracy every 25 steps.
+
+**Heat maps.** The same gradient by block and step, both arms on one colour scale.
+
+**What to try.** Cut one skip connection and watch the profile; cut all of them while it
+trains; take the normalisation away; change the initialisation. A large or a small gradient
+is not yet a network that fails, and a healthy one not yet a network that learns.
+"""
+
+SOURCES = """
+Plain and residual networks, their shortcuts and the degradation of plain ones: He et al. 2015,
+arXiv 1512.03385. Initialisation: He et al. 2015, arXiv 1502.01852; Glorot & Bengio 2010. Exploding
+gradients of plain networks with BatchNorm: Yang et al. 2019, arXiv 1902.08129. Residual growth:
+Hanin & Rolnick 2018, arXiv 1803.01719; De & Smith 2020, arXiv 2002.10444. Digits: UCI handwritten
+digits, from scikit-learn.
+"""
+
+
+def reading_guide() -> None:
+    """How to read the page, and where it comes from."""
+    with st.expander("How to read this"):
+        st.markdown(GUIDE)
+    with st.expander("Source"):
+        st.markdown(SOURCES)
