@@ -1,0 +1,34 @@
+"""Residual Explorer: networks with and without skip connections, trained and measured.
+
+In reading order: `spec` (what is built and trained), `blocks`, `shortcuts`, `init`, `network`,
+`data`; `theory` (what is expected); `probes` (what is measured), `train`; `store`, `session`,
+`worker`, `executors` (where runs live); `experiments`, `comparison`, `diagnosis`; `figures`;
+`ui` and pages/ (the app); `cli`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from explorer.network import build
+    from explorer.probes.flow import gradient_flow
+    from explorer.spec import NetworkSpec, RunSpec, parse
+    from explorer.train import train
+
+__all__ = ["NetworkSpec", "RunSpec", "build", "gradient_flow", "parse", "train"]
+
+_HOMES = {
+    "NetworkSpec": "explorer.spec",
+    "RunSpec": "explorer.spec",
+    "build": "explorer.network",
+    "gradient_flow": "explorer.probes.flow",
+    "parse": "explorer.spec",
+    "train": "explorer.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: specs do without torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

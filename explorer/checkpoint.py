@@ -5,6 +5,7 @@ A safetensors file holds tensors and text only, so reading a foreign one runs no
 
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from explorer.home import home
 from explorer.train import Trainer
+
+Tensors = dict[str, Tensor]
 
 
 def checkpoint_path(run_id: int) -> Path:
@@ -31,7 +34,10 @@ def save(trainer: Trainer, run_id: int) -> None:
         for name, value in values.items():
             if value is not None:
                 tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    tensors = {name: t.contiguous().cpu() for name, t in tensors.items()}
     facts = {
+        "key": trainer.run.key,
+        "checksum": _checksum(tensors),
         "step": trainer.step,
         "lr": trainer.recipe.lr,
         "diverged_at": trainer.diverged_at,
@@ -39,27 +45,26 @@ def save(trainer: Trainer, run_id: int) -> None:
         "residual": [block.residual_gate for block in trainer.network.blocks],
     }
     fresh = path.with_suffix(".fresh")
-    save_file({k: t.contiguous().cpu() for k, t in tensors.items()}, fresh, _metadata(facts))
+    save_file(tensors, fresh, {name: json.dumps(value) for name, value in facts.items()})
     os.replace(fresh, path)
-
-
-def _metadata(facts: dict[str, Any]) -> dict[str, str]:
-    return {name: json.dumps(value) for name, value in facts.items()}
 
 
 def restore(trainer: Trainer, run_id: int) -> bool:
     """Put a fresh trainer where its run's checkpoint was taken; False if there is none to read.
 
-    A damaged checkpoint counts as none: the run then starts again from step 0, to the same curve.
+    A damaged checkpoint, or one of another RunSpec, counts as none: the trainer is left as it
+    is, and the run starts again from step 0, to the same curve.
     """
     try:
         with safe_open(checkpoint_path(run_id), framework="pt") as file:
-            facts = {name: json.loads(text) for name, text in file.metadata().items()}
+            facts = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (FileNotFoundError, SafetensorError, OSError):
+    except (OSError, SafetensorError, ValueError):
+        return False
+    if not _fits(trainer, facts, tensors):
         return False
     trainer.network.load_state_dict(_below(tensors, "network."))
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, Tensors] = {}
     for name, value in _below(tensors, "optimizer.").items():
         index, _, field = name.partition(".")
         state.setdefault(int(index), {})[field] = value
@@ -71,5 +76,21 @@ def restore(trainer: Trainer, run_id: int) -> bool:
     return True
 
 
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _fits(trainer: Trainer, facts: dict[str, Any], tensors: Tensors) -> bool:
+    """Whether what was read is whole, and of the trainer's own RunSpec and network."""
+    if facts.get("key") != trainer.run.key or facts.get("checksum") != _checksum(tensors):
+        return False
+    saved, ours = _below(tensors, "network."), trainer.network.state_dict()
+    return {n: t.shape for n, t in saved.items()} == {n: t.shape for n, t in ours.items()}
+
+
+def _checksum(tensors: Tensors) -> int:
+    """CRC-32 of all values, in the order of the names."""
+    checksum = 0
+    for name in sorted(tensors):
+        checksum = zlib.crc32(tensors[name].numpy(), checksum)
+    return checksum
+
+
+def _below(tensors: Tensors, prefix: str) -> Tensors:
     return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

@@ -11,12 +11,45 @@ FROM_DATA = {"inputs", "classes"}  # fields of a network that its data decides
 LAYER_FIELDS = ("family", "block", "width", "init")  # if one differs, blocks share no weights
 
 
-def held_fixed(specs: Sequence[RunSpec], names: Sequence[str] = ()) -> tuple[str, list[str]]:
+def names(specs: Sequence[RunSpec]) -> list[str]:
+    """A name for each run, no two equal: "plain-56", "residual-56", "residual-56, lr 0.01".
+
+    A residual network is called so however many of its skips are cut. Where two names would
+    be equal, the later run's adds the first field that differs, and then its number.
+    """
+    short = [_short_name(spec) for spec in specs]
+    told: list[str] = []
+    for number, (spec, name) in enumerate(zip(specs, short, strict=True), 1):
+        first = specs[short.index(name)]
+        label = name if first is spec else ", ".join([name, *_difference(first, spec)])
+        told.append(f"{label} ({number})" if label in told else label)
+    return told
+
+
+def _short_name(spec: RunSpec) -> str:
+    kind = "plain" if spec.network.shortcut == "none" else "residual"
+    family = "mlp-" if spec.network.family == "mlp" else ""
+    return f"{kind}-{family}{spec.network.depth}"
+
+
+def _difference(first: RunSpec, other: RunSpec) -> list[str]:
+    """The first field that differs and its value in `other`; nothing for equal specs."""
+    changes = [(field, value) for field, _, value in differences(first, other)]
+    if not changes:
+        return []
+    field, value = changes[0]
+    if field not in GATES or len(set(value)) == 1:
+        return [f"{field} {_text(value)}"]
+    cut = sum(gate == 0 for gate in value)
+    return [f"{cut} {field}s cut" if cut else f"other {field} gates"]
+
+
+def held_fixed(specs: Sequence[RunSpec], labels: Sequence[str] = ()) -> tuple[str, list[str]]:
     """One sentence on what all runs share, and per run after the first what differs from it.
 
     A difference names its field as one types it: "residual-56: shortcut none -> zero_pad".
     """
-    labels = list(names) or run_names(specs)
+    labels = labels or names(specs)
     first, others = specs[0], specs[1:]
     shared = [what for what, held in _shared(first, others) if held]
     sentence = f"Held fixed: {', '.join(shared) or 'nothing'}."
@@ -70,15 +103,6 @@ def _differing(first: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
     for field, value in first.fields().items():
         if value != theirs[field]:
             yield field, value, theirs[field]
-
-
-def run_names(specs: Sequence[RunSpec]) -> list[str]:
-    """A short name for each run: "plain-56", "residual-56"; numbered where two would be equal."""
-    names = [f"{'plain' if s.network.plain else 'residual'}-{s.network.depth}" for s in specs]
-    return [
-        name if names.count(name) == 1 else f"{name} ({names[:index].count(name) + 1})"
-        for index, name in enumerate(names)
-    ]
 
 
 def _text(value: Any) -> str:

@@ -152,10 +152,14 @@ class Network(nn.Module):
         finally:
             self.train(training)
 
+    @property
+    def all_blocks(self) -> list[Block]:
+        """The blocks, from input to output."""
+        return [block for block in self.blocks if isinstance(block, Block)]
+
     def set_gates(self, skip: tuple[float, ...], residual: tuple[float, ...]) -> None:
         """Set every block's two gates; each tuple has one value a block."""
-        for block, alpha, beta in zip(self.blocks, skip, residual, strict=True):
-            assert isinstance(block, Block)
+        for block, alpha, beta in zip(self.all_blocks, skip, residual, strict=True):
             block.skip, block.residual_gate = alpha, beta
 
 

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import torch
 
 from explorer import checkpoint
-from explorer.spec import parse
+from explorer.data import load
+from explorer.spec import RunSpec, parse
 from explorer.store import Comparison, Event, State, Store, StoreError
 from explorer.trace import Reading
 from explorer.train import Lockstep, Trainer, one_thread, resolve_device
@@ -83,6 +84,7 @@ class Session:
             checkpoint.restore(trainer, run.id)
             for name, probe in trainer.probes.items():
                 self.store.describe(run.id, name, trainer.sites(probe), probe.unit, probe.log)
+            keep_points(self.store, run.spec)
             trainers.append(trainer)
             state: State = "diverged" if trainer.diverged_at is not None else "running"
             self.store.update(
@@ -153,9 +155,6 @@ class Session:
         event = Event(self.lockstep.step, command["do"], command.get("arm"), command["value"])
         self.store.add_event(self.comparison.id, event)
         self.events.append(event)
-        for index, run in enumerate(self.runs):
-            if event.arm in (None, index):
-                self.store.update(run.id, edited=True)
         self._replay()
 
     def _replay(self) -> None:
@@ -165,7 +164,7 @@ class Session:
             if event.step != step:
                 continue
             for index, trainer in enumerate(self.lockstep.trainers):
-                if event.arm in (None, index) and trainer.step == step:
+                if event.concerns(index) and trainer.step == step:
                     apply(event, trainer)
 
     def _commit(self) -> None:
@@ -211,14 +210,21 @@ class Session:
 def apply(event: Event, trainer: Trainer) -> None:
     """Carry out a recorded change on one arm."""
     if event.kind == "lr":
-        trainer.set_lr(float(event.value))
+        trainer.set_lr(event.numbers[0])
         return
-    gates = [float(gate) for gate in event.value]
-    for block, gate in zip(trainer.network.blocks, gates, strict=True):
+    for block, gate in zip(trainer.network.all_blocks, event.numbers, strict=True):
         if event.kind == "skip":
             block.skip = gate
         else:
             block.residual_gate = gate
+
+
+def keep_points(store: Store, spec: RunSpec) -> None:
+    """Leave the training points of 2-D data where the app, which has no torch, can draw them."""
+    if spec.data.info.kind == "plane":
+        data = load(spec.data)
+        points = {"x": data.x_train.tolist(), "y": data.y_train.tolist()}
+        store.cache_put("points", spec.data.name, points)
 
 
 class Measurer:

@@ -21,7 +21,7 @@ from explorer.data.augment import augment
 from explorer.data.order import BatchOrder
 from explorer.network import Network, build
 from explorer.probes import PROBES, Cadence, Probe, Snapshot, Watch
-from explorer.spec import Recipe, RunSpec
+from explorer.spec import Recipe, RunSpec, quote
 from explorer.trace import Reading
 
 TEST_BATCH = 1024
@@ -32,16 +32,13 @@ def resolve_device(name: str = "auto") -> torch.device:
 
     ValueError, one line, for a device that is not there.
     """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    present = {"cpu": True, "cuda": torch.cuda.is_available()}
-    present["mps"] = torch.backends.mps.is_available()
-    if not present.get(name.split(":")[0], False):
-        there = ", ".join(kind for kind, here in present.items() if here)
-        raise ValueError(f"device: '{name}' is not here; choose auto or one of {there}")
-    return torch.device(name)
+    here = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    here = ["cuda", *here] if here else []
+    here += ["mps"] if torch.backends.mps.is_available() else []
+    here.append("cpu")
+    if name != "auto" and name not in here:
+        raise ValueError(f"device: {quote(name)} is not here; choose auto or {', '.join(here)}")
+    return torch.device(here[0] if name == "auto" else name)
 
 
 def one_thread() -> None:
@@ -58,7 +55,8 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     if step < recipe.warmup:
         return recipe.lr * (step + 1) / recipe.warmup
     if recipe.schedule == "step":
-        return recipe.lr / 10 ** ((step >= recipe.steps // 2) + (step >= recipe.steps * 3 // 4))
+        drops = int(step >= recipe.steps // 2) + int(step >= recipe.steps * 3 // 4)
+        return recipe.lr / 10.0**drops
     if recipe.schedule == "one_cycle":
         done = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
         return recipe.lr * (1 + math.cos(math.pi * min(done, 1.0))) / 2
@@ -163,7 +161,7 @@ class Trainer:
 
     def _tested(self, snapshot: Snapshot) -> Snapshot:
         """`snapshot` with the logits of the whole test set at the present weights."""
-        parts = [self.network.evaluate(x) for x in self.data.x_test.split(TEST_BATCH)]
+        parts = [self.network.evaluate(x) for x in torch.split(self.data.x_test, TEST_BATCH)]
         return replace(snapshot, test_logits=torch.cat(parts), test_targets=self.data.y_test)
 
     def _update(self, snapshot: Snapshot, due: frozenset[Cadence]) -> list[Reading]:
@@ -174,7 +172,7 @@ class Trainer:
         self.optimizer.step()
         if not before:
             return []
-        updates = torch._foreach_sub([w.detach() for w in self.weights], before)
+        updates = list(torch._foreach_sub([w.detach() for w in self.weights], before))
         return self._read(replace(snapshot, weights=before, updates=updates), frozenset({"update"}))
 
     @torch.no_grad()
@@ -193,12 +191,12 @@ class Trainer:
 @contextmanager
 def _kept_branches(network: Network, branches: list[Tensor], keep: bool) -> Iterator[None]:
     """While open, every block's F(x), as it enters the sum, is appended to `branches`."""
-    for block in network.blocks:
+    for block in network.all_blocks:
         block.kept = branches if keep else None
     try:
         yield
     finally:
-        for block in network.blocks:
+        for block in network.all_blocks:
             block.kept = None
 
 

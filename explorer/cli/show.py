@@ -72,7 +72,10 @@ def print_flow(result: dict[str, Any]) -> None:
     table = Table("site", "‖dL/dx‖", "predicted", "std of x", title=result["spec"])
     predicted = result["predicted"] or [None] * len(result["sites"])
     rows = zip(
-        result["sites"], result["activation_gradient"], predicted, result["activation_std"],
+        result["sites"],
+        result["activation_gradient"],
+        predicted,
+        result["activation_std"],
         strict=True,
     )
     for site, *numbers in rows:

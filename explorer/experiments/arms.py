@@ -1,13 +1,12 @@
-"""Comparisons as values: the arms, their names, what they differ in, and the four regimes.
+"""Comparisons as values: the arms, one field changed in one or in all, and the four regimes.
 
 No torch: the pages and the command line build what they train from here.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from explorer.catalog import dataset_info
+from explorer.comparison import FROM_DATA, GATES
 from explorer.spec import NetworkSpec, RunSpec, SpecError, parse
 from explorer.spec.recipe import DataSpec, Recipe
 
@@ -63,7 +62,7 @@ DEFAULT = PRESETS[-1]
 
 def section(field: str) -> str:
     """Where in a RunSpec a field of the short form lives: network, data, recipe or run."""
-    if field in NetworkSpec.model_fields:
+    if field in NetworkSpec.model_fields and field not in FROM_DATA:
         return "network"
     if field in ("data", "augment"):
         return "data"
@@ -86,41 +85,61 @@ def with_value(spec: RunSpec, field: str, value: Any) -> RunSpec:
     """A copy of `spec` with one field changed; SpecError if that cannot be.
 
     What only fits the old value gives way: gates per block when the number of blocks changes,
-    and the family when the data turns from images to points or back.
+    listed stages for a depth or a width, and the family when the data turns from images to
+    points or back.
     """
     where = section(field)
     if where == "run":
         return spec.replace(seed=value)
     if field == "data":
         return _with_data(spec, value)
-    part: NetworkSpec | DataSpec | Recipe = getattr(spec, where)
-    changes: dict[str, Any] = {field: value}
-    if where == "network" and field in ("depth", "block", "stages"):
-        changes |= {"skip": (1.0,), "residual": (1.0,)}
-        changes |= {"stages": ()} if field == "depth" else {}
-    if field == "shortcut" and value == "none":
-        changes["skip"] = (1.0,)
-    return spec.replace(**{where: part.replace(**changes)})
+    if where == "network":
+        return spec.replace(network=_with_network(spec.network, field, value))
+    part: DataSpec | Recipe = getattr(spec, where)
+    return spec.replace(**{where: part.replace(**{field: value})})
+
+
+def _with_network(network: NetworkSpec, field: str, value: Any) -> NetworkSpec:
+    if field == "family" and value != network.family:
+        return _of_family(network, value)
+    if field in GATES:
+        return network.replace(**{field: value})
+    listed = {"stages": ()} if field in ("depth", "width") else {}
+    return _reshaped(network, **listed, **{field: value})
+
+
+def _reshaped(network: NetworkSpec, **changes: Any) -> NetworkSpec:
+    """`network` with `changes`, and of its gates those that still have a block."""
+    changed = network.replace(skip=1.0, residual=1.0, **changes)
+    kept = {gate: getattr(network, gate) for gate in GATES}
+    if changed.shortcut == "none":
+        del kept["skip"]
+    fitting = {gate: kept[gate] for gate in kept if len(kept[gate]) in (1, changed.block_count)}
+    return changed.replace(**fitting)
+
+
+def _of_family(network: NetworkSpec, family: str) -> NetworkSpec:
+    """`network` as a resnet or an mlp, of the nearest depth that there is, without its stages."""
+    layers = network.form.layers * (3 if family == "resnet" else 1)
+    depth = 2 + layers * max(1, round((network.depth - 2) / layers))
+    inputs = NetworkSpec.model_fields["inputs"].default  # until a RunSpec puts those of its data
+    return _reshaped(network, family=family, stages=(), depth=depth, inputs=inputs)
 
 
 def _with_data(spec: RunSpec, name: str) -> RunSpec:
-    try:
-        info = dataset_info(name)
-    except ValueError as error:
-        raise SpecError("data", name, str(error)) from None
-    family = "mlp" if info.kind == "plane" else "resnet"
+    info = DataSpec().replace(name=name).info
     network = spec.network
-    if family != network.family and (family == "mlp" or len(network.inputs) == 1):
-        kept = {"depth", "block", "shortcut", "norm", "init", "width", "bias", "branch_scale"}
-        fields = {k: v for k, v in network.fields().items() if k in kept}
-        network = NetworkSpec(**{**fields, "family": family})
-    recipe = spec.recipe.replace(batch=min(spec.recipe.batch, info.train))
-    augment = spec.data.augment and family == "resnet"
-    return RunSpec(
+    if info.kind == "plane" and network.family == "resnet":
+        network = _of_family(network, "mlp")
+    elif info.kind == "image" and len(network.inputs) == 1:
+        network = _of_family(network, "resnet")
+    pictures = info.kind == "image"
+    batch = min(spec.recipe.batch, info.train)
+    channels_last = spec.recipe.channels_last and pictures
+    return spec.replace(
         network=network,
-        data=DataSpec(name=name, augment=augment),
-        recipe=recipe.replace(channels_last=recipe.channels_last and family == "resnet"),
-        seed=spec.seed,
+        data=DataSpec(name=name, augment=spec.data.augment and pictures),
+        recipe=spec.recipe.replace(batch=batch, channels_last=channels_last),
     )
 
 
@@ -130,38 +149,3 @@ def change_all(arms: Arms, field: str, value: Any) -> Arms:
     return tuple(
         with_value(arm, field, value) if value_of(arm, field) == old else arm for arm in arms
     )
-
-
-def names(arms: Sequence[RunSpec]) -> list[str]:
-    """A name for each arm: plain-56, residual-56; equal ones are told apart by what differs."""
-    short = [_short_name(arm) for arm in arms]
-    result: list[str] = []
-    for index, (arm, name) in enumerate(zip(arms, short, strict=True)):
-        first = short.index(name)
-        told = name if first == index else f"{name}, {_difference(arms[first], arm)}"
-        result.append(told if told not in result else f"{told} ({index + 1})")
-    return result
-
-
-def _short_name(arm: RunSpec) -> str:
-    kind = "plain" if arm.network.shortcut == "none" else "residual"
-    family = "mlp-" if arm.network.family == "mlp" else ""
-    return f"{kind}-{family}{arm.network.depth}"
-
-
-COMPARED = (
-    *(f for f in NetworkSpec.model_fields if f not in ("inputs", "classes", "depth", "family")),
-    *("data", "augment"),
-    *Recipe.model_fields,
-    "seed",
-)
-
-
-def _difference(first: RunSpec, other: RunSpec) -> str:
-    fields = [f for f in COMPARED if value_of(first, f) != value_of(other, f)]
-    if not fields:
-        return "again"
-    if fields[0] == "skip":
-        cut = sum(gate == 0 for gate in other.network.gates("skip"))
-        return f"{cut} skips cut" if cut else "weaker skips"
-    return f"{fields[0]} {value_of(other, fields[0])}"

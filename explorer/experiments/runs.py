@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from explorer.experiments.arms import MOST_ARMS, names
+from explorer.comparison import names
+from explorer.experiments.arms import MOST_ARMS
 from explorer.spec import RunSpec, SpecError, short_form
 from explorer.store import Comparison, Run, Store, this_process
 

@@ -35,6 +35,6 @@ def dead_share(snapshot: Snapshot) -> Tensor:
 
 @probe(sites=blocks, unit="‖F(x)‖ / ‖x‖", cadence="activation", log=True, source=HE_2015)
 def residual_ratio(snapshot: Snapshot) -> Tensor:
-    """L2 norm of what the residual adds over that of the block's input, over the batch; (block,)."""
+    """L2 norm of what the residual adds over that of the block's input; (block,)."""
     inputs = [output.detach() for output in snapshot.outputs[:-1]]
     return norms([branch.detach() for branch in snapshot.branches]) / norms(inputs)

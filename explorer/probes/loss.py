@@ -23,7 +23,8 @@ def train_accuracy(snapshot: Snapshot) -> Tensor:
 @probe(sites=whole, unit="share correct", cadence="test", source=GOODFELLOW)
 def test_accuracy(snapshot: Snapshot) -> Tensor:
     """Share of the test set classified correctly, in evaluation mode, before the step."""
-    assert snapshot.test_logits is not None and snapshot.test_targets is not None
+    assert snapshot.test_logits is not None
+    assert snapshot.test_targets is not None
     return _share_correct(snapshot.test_logits, snapshot.test_targets)
 
 

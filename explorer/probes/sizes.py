@@ -1,4 +1,4 @@
-"""Norms and spreads of tensors whose squares may leave float32: a vanished gradient is still one."""
+"""Norms and spreads of tensors whose squares may leave float32: the vanished still has a size."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,7 +22,8 @@ def spreads(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _norm(tensor: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(tensor)
+    norm: Tensor = torch.linalg.vector_norm(tensor)
+    return norm
 
 
 def _spread(tensor: Tensor) -> Tensor:
@@ -30,9 +31,7 @@ def _spread(tensor: Tensor) -> Tensor:
     return _norm(tensor - tensor.mean()) / math.sqrt(tensor.numel())
 
 
-def _checked(
-    tensors: Sequence[Tensor], values: Tensor, size: Callable[[Tensor], Tensor]
-) -> Tensor:
+def _checked(tensors: Sequence[Tensor], values: Tensor, size: Callable[[Tensor], Tensor]) -> Tensor:
     """`values` in float32, read again wherever squares may have left its range."""
     values = values.float()
     doubtful = torch.nonzero(~((values > SMALL) & (values < LARGE)))[:, 0].tolist()

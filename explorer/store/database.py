@@ -6,11 +6,12 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from explorer.store.records import StoreError
+from explorer.store.records import DamageError, StoreError
 from explorer.store.schema import connect
 
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -30,6 +31,8 @@ class Database:
         with self.in_words():
             path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = self._open()
+        # At exit other threads may still use it, and what they committed is safe without.
+        weakref.finalize(self, self.connection.close).atexit = False
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -61,8 +64,8 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock, self.in_words():
-            self.connection.execute(begin)
             try:
+                self.connection.execute(begin)
                 yield self.connection
                 self.connection.execute("COMMIT")
             finally:
@@ -78,19 +81,18 @@ class Database:
             raise StoreError(_explained(error, self.path)) from error
         except OSError as error:
             raise unusable(self.path, error) from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (DamageError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise StoreError(_damaged(self.path)) from error
         except (UnicodeEncodeError, OverflowError) as error:
             raise StoreError(f"the store cannot hold this text or number: {error}") from error
 
-    def damaged(self) -> StoreError:
-        """The error for content that cannot be what was written."""
-        return StoreError(_damaged(self.path))
-
     def shrink(self) -> None:
         """Give the room of deleted rows back to the disk."""
         with self._lock, self.in_words():
-            self.connection.execute("PRAGMA incremental_vacuum").fetchall()
+            # A script, since `execute` takes one step of it only and so frees one page.
+            self.connection.executescript(
+                "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(PASSIVE);"
+            )
 
     def size(self) -> int:
         """Bytes of the file and its write-ahead log."""
@@ -142,9 +144,9 @@ def _sound(path: Path) -> bool:
     """Whether SQLite finds no damage in the file."""
     connection = sqlite3.connect(path)
     try:
-        return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
-    except sqlite3.DatabaseError:
-        return False
+        return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.DatabaseError as error:
+        return _code(error) not in DAMAGE
     finally:
         connection.close()
 

@@ -17,7 +17,8 @@ def owner_alive(owner: str) -> bool:
     pid, _, started = owner.partition(":")
     try:
         process = psutil.Process(int(pid))
-        same = abs(process.create_time() - float(started)) < CLOCK_SLACK
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        same: bool = abs(process.create_time() - float(started)) < CLOCK_SLACK
+        ended: bool = process.status() == psutil.STATUS_ZOMBIE
+        return same and not ended
     except (ValueError, OverflowError, psutil.Error):
         return False

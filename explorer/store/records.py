@@ -22,6 +22,10 @@ class StoreError(RuntimeError):
     """What the store cannot do and why, on one line for the user."""
 
 
+class DamageError(Exception):
+    """Stored bytes that nobody can have written; the store says so in a StoreError."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One arm of a comparison. Times are seconds since 1970; `arm` is a user's text.
@@ -75,3 +79,13 @@ class Event:
     kind: EventKind
     arm: int | None
     value: JsonValue
+
+    def concerns(self, arm: int) -> bool:
+        """Whether the change was made to that arm."""
+        return self.arm is None or self.arm == arm
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The value as numbers: one learning rate, or one gate a block."""
+        values = self.value if isinstance(self.value, list) else [self.value]
+        return tuple(float(value) for value in values if isinstance(value, int | float))

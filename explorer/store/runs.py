@@ -6,19 +6,20 @@ import sqlite3
 import string
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from explorer.spec import RunSpec, SpecError, quote
+from explorer.store import checkpoints
 from explorer.store.records import ACTIVE, Comparison, Event, Run, StoreError
 
 MOST_ARMS = 4
 LONGEST_ARM = 80  # characters
 ID_LETTERS = string.ascii_lowercase + string.digits
 ID_LENGTH = 8
-COLUMNS = (
-    'id, comparison, arm, "index", spec, key, state, step, device, elapsed_s, created, updated,'
-    " message, edited, versions"
-)
+FIELDS = tuple(field.name for field in fields(Run))  # the table has a column for each
+COLUMNS = ", ".join(f'"{name}"' for name in FIELDS)
+ENDED = "the program that ran it ended {ended}; Resume continues from step {step}"
 ACTIVE_LIST = ", ".join(f"'{state}'" for state in ACTIVE)
 
 
@@ -53,8 +54,11 @@ def add(
 
 def _run(row: Sequence[Any]) -> Run:
     """A row of COLUMNS as a Run; SpecError if its data set is no longer on this machine."""
-    spec, edited, versions = RunSpec.from_json(row[4]), bool(row[13]), json.loads(row[14])
-    return Run(*row[:4], spec, *row[5:13], edited, versions)
+    values = dict(zip(FIELDS, row, strict=True))
+    values["spec"] = RunSpec.from_json(values["spec"])
+    values["edited"] = bool(values["edited"])
+    values["versions"] = json.loads(values["versions"])
+    return Run(**values)
 
 
 def run(connection: sqlite3.Connection, run_id: int) -> Run | None:
@@ -154,9 +158,9 @@ def add_event(connection: sqlite3.Connection, name: str, event: Event) -> None:
     insert_event(connection, name, event)
     for (run_id,) in touched:
         connection.execute(
-            "DELETE FROM reading WHERE run = ?1 AND step > ?2"
-            " AND probe IN (SELECT name FROM probe WHERE run = ?1)",
-            (run_id, event.step),
+            "DELETE FROM reading WHERE run = ? AND step > ?"
+            " AND probe IN (SELECT name FROM probe WHERE run = ?)",
+            (run_id, event.step, run_id),
         )
         connection.execute(
             "UPDATE run SET edited = 1, step = min(step, ?), updated = ? WHERE id = ?",
@@ -183,9 +187,26 @@ def delete(connection: sqlite3.Connection, what: str | Iterable[int]) -> list[in
     return ids
 
 
-def orphans(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+def active(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """(comparison, owner) of all that is running, paused or queued."""
     return connection.execute(
         "SELECT id, owner FROM comparison WHERE id IN"
         f" (SELECT comparison FROM run WHERE state IN ({ACTIVE_LIST}))"
     ).fetchall()
+
+
+def interrupt(connection: sqlite3.Connection, name: str, owner: str) -> bool:
+    """Mark the active runs of a comparison that `owner` still has; whether there were any."""
+    rows = connection.execute(
+        "SELECT run.id, run.step FROM run JOIN comparison ON comparison.id = run.comparison"
+        f" WHERE comparison.id = ? AND comparison.owner = ? AND run.state IN ({ACTIVE_LIST})",
+        (name, owner),
+    ).fetchall()
+    for run_id, step in rows:
+        ended = f"at step {step}" if step >= 0 else "before its first step"
+        message = ENDED.format(ended=ended, step=checkpoints.step_of(run_id))
+        connection.execute(
+            "UPDATE run SET state = 'interrupted', message = ?, updated = ? WHERE id = ?",
+            (message, time.time(), run_id),
+        )
+    return bool(rows)

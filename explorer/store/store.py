@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from explorer.home import home
 from explorer.spec import RunSpec, quote
-from explorer.store import checkpoints, readings, runs, transfer
+from explorer.store import cache, checkpoints, runs, traces, transfer
 from explorer.store.database import Database, unusable
 from explorer.store.owners import this_process
 from explorer.store.records import Comparison, Event, Run, State, StoreError
 from explorer.trace import Reading, Trace
 
 FILE = "runs.sqlite"
-MOST_CACHED = 2000  # entries
+T = TypeVar("T")
 UNTIMED: Mapping[int, float] = MappingProxyType({})
 
 
@@ -48,8 +48,6 @@ class Store:
     def close(self) -> None:
         """Close the file; the store cannot be used afterwards."""
         self._database.close()
-
-    # Runs
 
     def add_comparison(self, arms: Sequence[tuple[str, RunSpec]], owner: str) -> Comparison:
         """A new comparison of queued runs, one for each (name, spec); 1 to 4 of them."""
@@ -96,7 +94,7 @@ class Store:
         """Change what is given of a run."""
         written = None if versions is None else json.dumps(dict(versions))
         with self._database.writing() as connection:
-            readings.require_run(connection, run_id)
+            traces.require_run(connection, run_id)
             connection.execute(
                 "UPDATE run SET state = coalesce(?, state), device = coalesce(?, device),"
                 " elapsed_s = coalesce(?, elapsed_s), message = coalesce(?, message),"
@@ -126,8 +124,6 @@ class Store:
             ).fetchone()
         return "" if row is None else str(row[0])
 
-    # Owners
-
     def owner(self, name: str) -> str:
         """The process that trains the comparison, as `this_process` names it."""
         with self._database.reading() as connection:
@@ -137,7 +133,10 @@ class Store:
     def set_owner(self, name: str, owner: str) -> None:
         """Hand the comparison to another process."""
         with self._database.writing() as connection:
-            connection.execute("UPDATE comparison SET owner = ? WHERE id = ?", (owner, name))
+            row = connection.execute(
+                "UPDATE comparison SET owner = ? WHERE id = ? RETURNING id", (owner, name)
+            )
+            self._found(row.fetchone(), name)
 
     def mark_orphans(self, is_alive: Callable[[str], bool]) -> list[str]:
         """Mark as interrupted what is active but whose owner is gone; returns the comparisons."""
@@ -147,46 +146,35 @@ class Store:
         if not orphans:
             return []
         with self._database.writing() as connection:
-            for name, owner in orphans:
-                runs.interrupt(connection, name, owner)
-        return [name for name, _ in orphans]
+            return [name for name, owner in orphans if runs.interrupt(connection, name, owner)]
 
-    # Readings
-
-    def describe(
-        self, run_id: int, probe: str, sites: Sequence[str], unit: str, log: bool
-    ) -> None:
+    def describe(self, run_id: int, probe: str, sites: Sequence[str], unit: str, log: bool) -> None:
         """Record where a probe reads in a run and in what unit, before its first reading."""
         with self._database.writing() as connection:
-            readings.describe(connection, run_id, probe, sites, unit, log)
+            traces.describe(connection, run_id, probe, sites, unit, log)
 
     def write(
-        self, batch: Iterable[tuple[int, Reading]], elapsed: Mapping[int, float] = UNTIMED
+        self, readings: Iterable[tuple[int, Reading]], elapsed: Mapping[int, float] = UNTIMED
     ) -> None:
         """Record (run id, reading) pairs and the runs' seconds so far, in one transaction."""
         with self._database.writing() as connection:
-            readings.write(connection, list(batch), elapsed)
+            traces.write(connection, list(readings), elapsed)
 
     def trace(self, run_id: int, probe: str, since: int = -1) -> Trace:
         """The readings of a probe after step `since`; length 0 if there are none."""
         with self._database.reading() as connection:
-            trace = readings.trace(connection, run_id, probe, since)
-        if trace is None:
-            raise self._database.damaged()
-        return trace
+            return traces.trace(connection, run_id, probe, since)
 
     def probes(self, run_id: int) -> list[str]:
         """The probes of a run, in the order in which they were described."""
         with self._database.reading() as connection:
-            return readings.probes(connection, run_id)
+            return traces.probes(connection, run_id)
 
     def last_step(self, run_id: int) -> int:
         """The run's last committed step; -1 before any."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT step FROM run WHERE id = ?", (run_id,)).fetchone()
         return -1 if row is None else int(row[0])
-
-    # Events
 
     def add_event(self, name: str, event: Event) -> None:
         """Record a change made while the comparison trains; its runs count as edited."""
@@ -198,29 +186,15 @@ class Store:
         with self._database.reading() as connection:
             return runs.events(connection, name)
 
-    # Measured profiles
-
     def cache_put(self, kind: str, key: str, value: dict[str, Any]) -> None:
         """Keep a measured object; of all kinds together the newest 2000 are kept."""
         with self._database.writing() as connection:
-            entry = (kind, key, json.dumps(value))
-            connection.execute("INSERT OR REPLACE INTO cache VALUES (?, ?, ?)", entry)
-            connection.execute(
-                "DELETE FROM cache WHERE rowid IN"
-                " (SELECT rowid FROM cache ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
-                (MOST_CACHED,),
-            )
+            cache.put(connection, kind, key, value)
 
     def cache_get(self, kind: str, key: str) -> dict[str, Any] | None:
         """The object that was kept so, if it still is."""
         with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT value FROM cache WHERE kind = ? AND key = ?", (kind, key)
-            ).fetchone()
-            value: dict[str, Any] | None = None if row is None else json.loads(row[0])
-            return value
-
-    # The whole
+            return cache.get(connection, kind, key)
 
     def size(self) -> int:
         """Bytes on disk: the file, its log and the checkpoints."""
@@ -229,11 +203,11 @@ class Store:
 
     def export(self, name: str) -> dict[str, Any]:
         """The comparison with all its traces as one JSON-able record."""
-        comparison = self._found(self.comparison(name), name)
-        traces = [
-            [self.trace(run.id, probe) for probe in self.probes(run.id)] for run in comparison.runs
-        ]
-        return transfer.to_record(comparison, traces, self.events(name))
+        with self._database.reading() as connection:
+            comparison = self._found(runs.comparison(connection, name), name)
+            events = runs.events(connection, name)
+            found = [traces.all_of(connection, run.id) for run in comparison.runs]
+        return transfer.to_record(comparison, found, events)
 
     def import_(self, record: object) -> Comparison:
         """Add an exported comparison under a new id; StoreError if anything in it is wrong."""
@@ -243,7 +217,7 @@ class Store:
             return self._found(runs.comparison(connection, name), name)
 
     @staticmethod
-    def _found(row: Any, name: str) -> Any:
-        if row is None:
+    def _found(found: T | None, name: str) -> T:
+        if found is None:
             raise StoreError(f"comparison: {quote(name)} is not in the store")
-        return row
+        return found

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from explorer.spec import quote, short_form
 from explorer.spec.base import first_error
-from explorer.store import readings, runs
+from explorer.store import runs, traces
 from explorer.store.exchange import Record, RunRecord
 from explorer.store.records import Comparison, Event, Run, StoreError
 from explorer.trace import Array, Trace
@@ -82,10 +82,8 @@ def insert(connection: sqlite3.Connection, record: Record, owner: str) -> str:
     comparison, ids = runs.add(connection, arms, owner, record.created)
     for run_id, run in zip(ids, record.runs, strict=True):
         for trace in run.traces:
-            readings.describe(
-                connection, run_id, trace.probe, trace.sites, trace.unit, trace.log
-            )
-            readings.write(connection, [(run_id, one) for one in trace.readings()], {})
+            traces.describe(connection, run_id, trace.probe, trace.sites, trace.unit, trace.log)
+            traces.write(connection, [(run_id, one) for one in trace.readings()], {})
     for event in record.events:
         runs.insert_event(connection, comparison, event.event)
     for run_id, run in zip(ids, record.runs, strict=True):

@@ -6,6 +6,7 @@ from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
+from pydantic import BaseModel
 
 from explorer.blocks import BLOCKS
 from explorer.catalog import BUILT_IN, own_datasets
@@ -80,7 +81,12 @@ def choices(field: str, spec: RunSpec) -> Choices:
 
 
 def _annotation(field: str) -> Any:
-    where = {"network": NetworkSpec, "data": DataSpec, "recipe": Recipe, "run": RunSpec}
+    where: dict[str, type[BaseModel]] = {
+        "network": NetworkSpec,
+        "data": DataSpec,
+        "recipe": Recipe,
+        "run": RunSpec,
+    }
     kind = where[section(field)].model_fields[field].annotation
     return kind if not isinstance(kind, UnionType) else get_args(kind)[0]
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from explorer.experiments.arms import DEFAULT, MOST_ARMS
+from explorer.figures import Theme
 from explorer.spec import SpecError, parse
 from explorer.store import StoreError
 from explorer.ui.drawing import Screen
@@ -52,7 +53,7 @@ def live_view(request: Request) -> Response:
 
 
 def _screen(query: Any) -> Screen:
-    theme = "dark" if query.get("theme") == "dark" else "light"
+    theme: Theme = "dark" if query.get("theme") == "dark" else "light"
     show = tuple(query.get("show", "profile,curves,heatmap")[:200].split(","))[:MOST_FIGURES]
     return Screen(theme, query.get("narrow") == "1", show)
 

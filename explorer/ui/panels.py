@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from explorer.diagnosis import held_fixed
-from explorer.experiments.arms import MOST_ARMS, PRESETS, names, value_of
+from explorer.comparison import held_fixed, names
+from explorer.experiments.arms import MOST_ARMS, PRESETS, value_of
 from explorer.ui import playground
 from explorer.ui.components import DiagramArm, charts, diagram
 from explorer.ui.controls import IN_SIGHT, LABELS, MORE, choices, control, words
@@ -15,6 +15,7 @@ from explorer.ui.scene import looks
 from explorer.ui.state import Choice, choose, last_trouble, leave
 
 ARM_FIELDS = ("depth", "shortcut", "init", "norm", "block", "width", "lr", "optimizer", "seed")
+WIDTH_OF_FIELD = 146  # px: seven in a row on a wide screen, two on a phone
 READINGS = {
     "activation_std": "spread of the activations",
     "activation_mean": "mean of the activations",
@@ -45,18 +46,20 @@ def presets(choice: Choice) -> None:
 
 
 def banner(choice: Choice) -> None:
-    """A way back to a comparison that trains, or was interrupted, out of sight."""
+    """A way back to a comparison out of sight: one that trains, was interrupted, or is the same."""
     going = playground.going_elsewhere(choice)
-    found = going or playground.interrupted(choice)
+    found = going or playground.interrupted(choice) or playground.trained_before(choice)
     if found is None:
         return
-    arms = " and ".join(run.arm for run in found.runs)
+    arms = escaped(" and ".join(run.arm for run in found.runs))
     state = "are training" if going else "were interrupted"
-    text, show, stop = st.columns([6, 1, 1], vertical_alignment="center")
-    text.info(f"{escaped(arms)} {state}, step {found.step} of {found.runs[0].spec.recipe.steps}.")
-    show.button("Show", key="show_run", on_click=playground.show_run, args=(found,))
-    if going:
-        stop.button("Stop", key="stop_run", on_click=playground.stop, args=(found.id,))
+    state = state if found.state in (*playground.GOING, "interrupted") else "were trained before"
+    steps = found.runs[0].spec.recipe.steps
+    with st.container(horizontal=True, vertical_alignment="center", key="banner"):
+        st.markdown(f"{arms} {state}: step {max(found.step, 0)} of {steps}.", width="content")
+        st.button("Show", key="show_run", on_click=playground.show_run, args=(found,))
+        if going:
+            st.button("Stop", key="stop_run", on_click=playground.stop, args=(found.id,))
 
 
 def escaped(text: str) -> str:
@@ -99,7 +102,8 @@ def twins(choice: Choice, url: str) -> None:
 
 def figures(url: str, shown: tuple[str, ...]) -> None:
     """Profile, curves, heat maps and whatever else was asked for."""
-    charts("charts", url, ["sentences", *shown], wide=("heatmap", "sentences"))
+    order = ["profile", "curves", "sentences", *shown[2:]]
+    charts("charts", url, order, wide=("heatmap", "sentences"))
 
 
 def shown_figures(choice: Choice) -> tuple[str, ...]:
@@ -111,52 +115,51 @@ def shown_figures(choice: Choice) -> tuple[str, ...]:
 
 
 def controls(choice: Choice) -> None:
-    """The fields in sight, and the rest under More."""
+    """The fields in sight, in one row that wraps."""
     base = choice.arms[0]
-    columns = st.columns(4)
-    for index, field in enumerate(IN_SIGHT):
-        with columns[index % 4]:
-            control(field, base, playground.set_field)
-    with columns[3]:
-        st.pills(
-            "more readings",
-            EXTRA,
-            key="extra_readings",
-            selection_mode="multi",
-            format_func=READINGS.__getitem__,
-            help="Further readings by block, drawn below the heat maps.",
-        )
-    data_panel()
+    with st.container(horizontal=True, gap="small"):
+        for field in IN_SIGHT:
+            with st.container(width=WIDTH_OF_FIELD):
+                control(field, base, playground.set_field)
+
+
+def more_controls(choice: Choice) -> None:
+    """What is changed less often: more readings, more data, the other fields, the arms."""
+    st.pills(
+        "More readings by block",
+        EXTRA,
+        key="extra_readings",
+        selection_mode="multi",
+        format_func=READINGS.__getitem__,
+    )
     if choice.run:
         st.caption(
             "While it trains, the learning rate and the skip connections change at once; any "
             "other change builds new networks, and the run goes on without you."
         )
-    with st.expander("More: block, shortcut, optimiser, schedule, steps"):
+    with st.expander("More: block, shortcut, optimiser, schedule, steps, data of your own"):
         for column, (group, fields) in zip(st.columns(4), MORE.items(), strict=True):
             with column:
                 st.markdown(f"**{group}**")
                 for field in fields:
-                    control(field, base, playground.set_field)
+                    control(field, choice.arms[0], playground.set_field)
+        data_panel()
 
 
 def arms_editor(choice: Choice) -> None:
-    """The arms with what each differs in; add and remove."""
-    fixed, differences = held_fixed(choice.arms)
+    """What is held fixed, what each arm differs in; add and remove arms."""
+    fixed, differences = held_fixed(choice.arms, names(choice.arms))
     st.markdown(escaped(fixed))
-    for index, (name, text) in enumerate(
-        zip(names(choice.arms)[1:], differences, strict=True), start=1
-    ):
+    for index, text in enumerate(differences, start=1):
         line, remove = st.columns([8, 1], vertical_alignment="center")
-        line.markdown(f"**{escaped(name)}** differs in: {escaped(text)}")
+        line.markdown(f"Differs: {escaped(text.replace('->', '→'))}.")
         if len(choice.arms) > 2:
             remove.button(
                 "Remove", key=f"remove_{index}", on_click=playground.remove_arm, args=(index,)
             )
-    if len(choice.arms) >= MOST_ARMS:
-        return
-    with st.popover("Add an arm"):
-        _new_arm(choice)
+    if len(choice.arms) < MOST_ARMS:
+        with st.popover("Add an arm"):
+            _new_arm(choice)
 
 
 def _new_arm(choice: Choice) -> None:

@@ -1,8 +1,11 @@
 """What the Playground does when something is pressed: the callbacks, apart from the layout."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from explorer.experiments.arms import change_all, names, with_value
+from explorer.comparison import names
+from explorer.experiments.arms import change_all, with_value
 from explorer.spec import SpecError
 from explorer.store import Comparison, StoreError
 from explorer.ui.components import Gates
@@ -73,7 +76,7 @@ def _send(do: str) -> None:
         lab().executor.command(comparison.id, do)
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[], object]] = {
     "play": _play,
     "pause": _pause,
     "resume": _resume,
@@ -174,3 +177,11 @@ def interrupted(choice: Choice) -> Comparison | None:
     if newest is None or newest.state != "interrupted" or newest.id == choice.run:
         return None
     return newest
+
+
+def trained_before(choice: Choice) -> Comparison | None:
+    """The newest finished comparison of just these arms, while none is on show."""
+    if choice.run:
+        return None
+    found = lab().store.find([arm.key for arm in choice.arms])
+    return found if found is not None and found.state in ("done", "diverged") else None

@@ -5,4 +5,7 @@ import streamlit as st
 from explorer.ui.pages import navigation
 
 st.set_page_config(page_title="Residual Explorer", layout="wide")
+st.html(
+    "<style>.stMainBlockContainer {padding-top: 3rem} h1 {font-size: 2.1rem !important}</style>"
+)
 navigation().run()

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.experiments.arms import Arms, names
+from explorer.comparison import names
+from explorer.experiments.arms import Arms
 from explorer.figures import Arm, make_arms
 from explorer.spec import RunSpec
 from explorer.store import Comparison, Event, Store
@@ -50,8 +51,8 @@ class Scene:
         """The gates of arm `index` now, changes while it trained included; (block,)."""
         values = self.specs[index].network.gates(gate)
         for event in self.events:
-            if event.kind == gate and event.arm in (None, index):
-                values = tuple(event.value)
+            if event.kind == gate and event.concerns(index):
+                values = event.numbers
         return values
 
     def predicted(self, index: int) -> Array | None:

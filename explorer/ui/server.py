@@ -22,6 +22,16 @@ PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 DAY = {"Cache-Control": "public, max-age=86400"}
 
 
+class Assets(StaticFiles):
+    """The panels' modules; browsers ask each time whether they changed, as after an upgrade."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """The file, or 304."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 def plotly_js(request: Any) -> Response:
     """The plotly.js of the installed plotly, so that live and still charts are one version."""
     return FileResponse(PLOTLY, media_type="text/javascript", headers=DAY)
@@ -48,5 +58,5 @@ def explain(error: Exception) -> bool:
 ROUTES = [
     Route("/live/view", live_view),
     Route("/assets/plotly.min.js", plotly_js),
-    Mount("/assets", StaticFiles(directory=HERE / "assets")),
+    Mount("/assets", Assets(directory=HERE / "assets")),
 ]

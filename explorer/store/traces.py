@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from explorer.spec import quote
-from explorer.store.records import StoreError
+from explorer.store.records import DamageError, StoreError
 from explorer.trace import Array, Reading, Trace
 
 NUMBER = np.dtype("<f4")  # float32, the same bytes on every machine
@@ -67,9 +67,7 @@ def write(
         )
 
 
-def _check_sites(
-    connection: sqlite3.Connection, readings: Iterable[tuple[int, Reading]]
-) -> None:
+def _check_sites(connection: sqlite3.Connection, readings: Iterable[tuple[int, Reading]]) -> None:
     """StoreError if a reading has another number of values than its probe has sites."""
     sizes = {(run_id, reading.probe, reading.values.size) for run_id, reading in readings}
     for run_id, probe, size in sizes:
@@ -84,8 +82,8 @@ def _check_sites(
             raise StoreError(f"values: '{size}' is not allowed; {allowed}")
 
 
-def trace(connection: sqlite3.Connection, run_id: int, probe: str, since: int) -> Trace | None:
-    """The readings after `since`; length 0 if there are none, None if they are damaged."""
+def trace(connection: sqlite3.Connection, run_id: int, probe: str, since: int) -> Trace:
+    """The readings after `since`; length 0 if there are none."""
     facts = connection.execute(
         "SELECT sites, unit, log FROM probe WHERE run = ? AND name = ?", (run_id, probe)
     ).fetchone()
@@ -97,7 +95,7 @@ def trace(connection: sqlite3.Connection, run_id: int, probe: str, since: int) -
         (run_id, probe, since),
     ).fetchall()
     if any(len(numbers) != NUMBER.itemsize * len(sites) for _, numbers in rows):
-        return None
+        raise DamageError
     steps = np.array([step for step, _ in rows], dtype=np.int64)
     values: Array = np.frombuffer(bytearray().join(row[1] for row in rows), NUMBER)
     return Trace(
@@ -114,3 +112,8 @@ def probes(connection: sqlite3.Connection, run_id: int) -> list[str]:
     """The probes of a run, in the order in which they were described."""
     rows = connection.execute("SELECT name FROM probe WHERE run = ? ORDER BY rowid", (run_id,))
     return [row[0] for row in rows]
+
+
+def all_of(connection: sqlite3.Connection, run_id: int) -> list[Trace]:
+    """The whole traces of all probes of a run."""
+    return [trace(connection, run_id, probe, -1) for probe in probes(connection, run_id)]
