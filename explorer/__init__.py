@@ -1,7 +1,7 @@
 """Residual Explorer: networks with and without skip connections, trained and measured.
 
 In reading order: `spec` (what is built and trained), `blocks`, `shortcuts`, `init`, `network`,
-`data`; `theory` (what is expected); `probes` (what is measured), `train`; `store`, `session`,
+`data`; `theory` (what is expected); `probes` (what is measured), `training`; `store`, `session`,
 `worker`, `executors` (where runs live); `experiments`, `comparison`, `diagnosis`; `figures`;
 `ui` and pages/ (the app); `cli`.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from explorer.network import build
     from explorer.probes.flow import gradient_flow
     from explorer.spec import NetworkSpec, RunSpec, parse
-    from explorer.train import train
+    from explorer.training import train
 
 __all__ = ["NetworkSpec", "RunSpec", "build", "gradient_flow", "parse", "train"]
 
@@ -23,7 +23,7 @@ _HOMES = {
     "build": "explorer.network",
     "gradient_flow": "explorer.probes.flow",
     "parse": "explorer.spec",
-    "train": "explorer.train",
+    "train": "explorer.training",
 }
 
 

@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from explorer.home import home
-from explorer.train import Trainer
+from explorer.training import Trainer
 
+Facts = dict[str, Any]
 Tensors = dict[str, Tensor]
 
 
@@ -35,15 +36,15 @@ def save(trainer: Trainer, run_id: int) -> None:
             if value is not None:
                 tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
     tensors = {name: t.contiguous().cpu() for name, t in tensors.items()}
-    facts = {
+    facts: Facts = {
         "key": trainer.run.key,
-        "checksum": _checksum(tensors),
         "step": trainer.step,
         "lr": trainer.recipe.lr,
         "diverged_at": trainer.diverged_at,
         "skip": [block.skip for block in trainer.network.blocks],
         "residual": [block.residual_gate for block in trainer.network.blocks],
     }
+    facts["checksum"] = _checksum(facts, tensors)
     fresh = path.with_suffix(".fresh")
     save_file(tensors, fresh, {name: json.dumps(value) for name, value in facts.items()})
     os.replace(fresh, path)
@@ -76,19 +77,21 @@ def restore(trainer: Trainer, run_id: int) -> bool:
     return True
 
 
-def _fits(trainer: Trainer, facts: dict[str, Any], tensors: Tensors) -> bool:
+def _fits(trainer: Trainer, facts: Facts, tensors: Tensors) -> bool:
     """Whether what was read is whole, and of the trainer's own RunSpec and network."""
-    if facts.get("key") != trainer.run.key or facts.get("checksum") != _checksum(tensors):
+    checksum = facts.pop("checksum", None)
+    if facts.get("key") != trainer.run.key or checksum != _checksum(facts, tensors):
         return False
     saved, ours = _below(tensors, "network."), trainer.network.state_dict()
     return {n: t.shape for n, t in saved.items()} == {n: t.shape for n, t in ours.items()}
 
 
-def _checksum(tensors: Tensors) -> int:
-    """CRC-32 of all values, in the order of the names."""
-    checksum = 0
-    for name in sorted(tensors):
-        checksum = zlib.crc32(tensors[name].numpy(), checksum)
+def _checksum(facts: Facts, tensors: Tensors) -> int:
+    """CRC-32 of the facts and of every tensor's name, kind, shape and values."""
+    checksum = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
+    for name, values in sorted(tensors.items()):
+        header = f"{name} {values.dtype} {tuple(values.shape)}"
+        checksum = zlib.crc32(values.numpy().data, zlib.crc32(header.encode(), checksum))
     return checksum
 
 

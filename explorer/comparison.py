@@ -41,7 +41,7 @@ def _difference(first: RunSpec, other: RunSpec) -> list[str]:
     if field not in GATES or len(set(value)) == 1:
         return [f"{field} {_text(value)}"]
     cut = sum(gate == 0 for gate in value)
-    return [f"{cut} {field}s cut" if cut else f"other {field} gates"]
+    return [f"{cut} of {len(value)} {field}s cut" if cut else f"other {field} gates"]
 
 
 def held_fixed(specs: Sequence[RunSpec], labels: Sequence[str] = ()) -> tuple[str, list[str]]:

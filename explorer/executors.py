@@ -17,11 +17,15 @@ from typing import IO, Any
 
 from explorer.home import home
 from explorer.spec import RunSpec, SpecError, short_form
-from explorer.store import Comparison, Store, StoreError, owner_alive, this_process
+from explorer.store import Comparison, State, Store, StoreError, owner_alive, this_process
+from explorer.store.records import ACTIVE
+from explorer.worker import messages
 
 QUEUE = 8  # comparisons that may wait
 LARGEST_LOG = 1_000_000  # bytes of a worker log that are kept before it starts anew
 ENDED = "the worker process ended unexpectedly ({why}); Resume goes on from the last checkpoint"
+NO_WORKER = "no worker can be started ({why}); see {log}"
+NOT_TRAINED = "it could not be trained to its end; the data folder's worker.log says why"
 
 
 class Worker:
@@ -29,6 +33,7 @@ class Worker:
 
     def __init__(self, device: str, on_reply: "Callable[[Worker, dict[str, Any]], None]") -> None:
         self.was_ready = False
+        self.reason = ""  # why it could not be ready, if it said so
         self.comparison: str | None = None
         self.on_reply = on_reply
         self.process: subprocess.Popen[str] = subprocess.Popen(
@@ -67,9 +72,9 @@ class Worker:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            reply = json.loads(line)
-            self.was_ready = True
+        for reply in messages(self.process.stdout):
+            self.was_ready = self.was_ready or reply["event"] == "ready"
+            self.reason = reply["error"] if reply["event"] == "unable" else self.reason
             self.on_reply(self, reply)
         code = self.process.wait()
         self.on_reply(self, {"event": "gone", "code": code})
@@ -103,7 +108,7 @@ class Chore:
             return
         if reply["event"] == "finished":
             self.result = reply["name"]
-        elif reply["event"] == "refused":
+        elif reply["event"] in ("refused", "unable"):
             self.error = reply["error"]
         elif reply["event"] == "gone":
             self.error = self.error or ("" if self.result else "the worker process ended")
@@ -116,8 +121,11 @@ class Chore:
 def _log() -> IO[bytes]:
     """The file that takes the workers' complaints; started anew when large."""
     path = home() / "worker.log"
-    mode = "ab" if path.exists() and path.stat().st_size < LARGEST_LOG else "wb"
-    return path.open(mode)
+    try:
+        mode = "ab" if path.exists() and path.stat().st_size < LARGEST_LOG else "wb"
+        return path.open(mode)
+    except OSError:  # a full disk is no reason not to measure
+        return open(os.devnull, "wb")
 
 
 class Executor:
@@ -135,9 +143,9 @@ class Executor:
         self.questions = 0
         self.closed = False
         self.trouble = ""  # why no worker can be started, in one line
+        store.mark_orphans(owner_alive)
         self.measurer = self._worker()
         self.trainers.append(self._worker())
-        store.mark_orphans(owner_alive)
         atexit.register(self.shutdown)
 
     def _worker(self) -> Worker:
@@ -155,30 +163,51 @@ class Executor:
             return comparison
 
     def resume(self, comparison: str) -> None:
-        """Let a stopped, interrupted or failed comparison go on from its checkpoint."""
+        """Let a stopped, interrupted or failed comparison go on from its checkpoint.
+
+        StoreError if it is not there, or if another program trains it.
+        """
         with self.lock:
-            if self.worker_of(comparison) is not None or comparison in self.waiting:
+            found = self.store.comparison(comparison)
+            active = found is not None and found.state in ACTIVE
+            if comparison in self.waiting or (active and self.worker_of(comparison)):
                 return
             self._check_room()
+            if active:
+                self._check_owner(comparison)
             self.store.set_owner(comparison, this_process())
-            found = self.store.comparison(comparison)
             for run in found.runs if found else ():
                 if run.state not in ("done", "diverged"):
                     self.store.update(run.id, state="queued", message="")
             self._enqueue(comparison)
 
+    def _check_owner(self, comparison: str) -> None:
+        owner = self.store.owner(comparison)
+        if owner != this_process() and owner_alive(owner):
+            process = owner.partition(":")[0]
+            raise StoreError(
+                f"comparison: '{comparison}' is trained by another program (process {process});"
+                " stop it there"
+            )
+
     def _check_room(self) -> None:
-        if self.trouble:
-            raise StoreError(self.trouble)
         if len(self.waiting) >= QUEUE:
             allowed = f"at most {QUEUE} wait at once; stop one or come back later"
             raise SpecError("queue", f"{len(self.waiting)} waiting", allowed)
 
     def _enqueue(self, comparison: str, paused: bool = False) -> None:
+        self._try_again()
         self.waiting.append(comparison)
         if paused:
             self.paused.add(comparison)
         self._dispatch()
+
+    def _try_again(self) -> None:
+        """After trouble a visitor's next start is a new try, and nothing else is."""
+        if self.trouble and not self.closed:
+            self.trouble = ""
+            if self.measurer.process.poll() is not None:
+                self.measurer = self._worker()
 
     def _dispatch(self) -> None:
         """Give waiting comparisons to idle workers, and keep one idle worker warm."""
@@ -189,7 +218,11 @@ class Executor:
                     return
                 idle = [self._worker()]
                 self.trainers += idle
-            comparison = self.waiting.pop(0)
+            # One that was resumed at once waits until the worker that ended it has said so.
+            comparison = next((c for c in self.waiting if self.worker_of(c) is None), None)
+            if comparison is None:
+                return
+            self.waiting.remove(comparison)
             idle[0].comparison = comparison
             paused = comparison in self.paused
             self.paused.discard(comparison)
@@ -211,16 +244,22 @@ class Executor:
         with self.lock:
             if do == "stop" and comparison in self.waiting:
                 self.waiting.remove(comparison)
+                self.paused.discard(comparison)
                 self._mark(comparison, "stopped", "")
                 return True
             worker = self.worker_of(comparison)
             return worker is not None and worker.send(do=do, **details)
 
-    def _mark(self, comparison: str, state: Any, message: str) -> None:
+    def _mark(self, comparison: str, state: State, message: str) -> None:
         found = self.store.comparison(comparison)
         for run in found.runs if found else ():
-            if run.state in ("queued", "running", "paused"):
+            if run.state in ACTIVE:
                 self.store.update(run.id, state=state, message=message)
+
+    @property
+    def measuring(self) -> bool:
+        """Whether a measurement is under way or waits."""
+        return bool(self.asked)
 
     def measure(self, specs: Sequence[RunSpec], seeds: int = 1) -> "Future[list[dict[str, Any]]]":
         """The flows of networks at initialisation, as JSON objects, when the worker has them.
@@ -230,20 +269,23 @@ class Executor:
         with self.lock:
             self.questions += 1
             future: Future[list[dict[str, Any]]] = Future()
-            self.asked[self.questions] = (self.measurer, future)
             texts = [short_form(spec) for spec in specs]
-            self.measurer.send(do="measure", id=self.questions, specs=texts, seeds=seeds)
+            if self.measurer.send(do="measure", id=self.questions, specs=texts, seeds=seeds):
+                self.asked[self.questions] = (self.measurer, future)
+            else:
+                future.set_exception(ValueError(self.trouble or "the measuring process has ended"))
             return future
 
     def _on_reply(self, worker: Worker, reply: dict[str, Any]) -> None:
         with self.lock:
             if reply["event"] == "measured":
-                _, future = self.asked.pop(reply["id"])
+                future = self.asked.pop(reply["id"])[1]
                 if "error" in reply:
                     future.set_exception(ValueError(reply["error"]))
                 else:
                     future.set_result(reply["flows"])
-            elif reply["event"] == "idle":
+            elif reply["event"] == "idle":  # the session has said how it ended, if it could
+                self._settle(worker, "failed", NOT_TRAINED)
                 worker.comparison = None
                 self._dispatch()
             elif reply["event"] == "gone" and not self.closed:
@@ -257,16 +299,33 @@ class Executor:
                 del self.asked[number]
                 future.set_exception(ValueError(f"the measuring process ended ({why})"))
         if not worker.was_ready:  # another one would fare no better
-            self.trouble = f"no worker can be started ({why}); see {home() / 'worker.log'}"
+            self._give_up(NO_WORKER.format(why=worker.reason or why, log=home() / "worker.log"))
         if worker is self.measurer:
             self.measurer = self.measurer if self.trouble else self._worker()
+        if worker not in self.trainers:
             return
         self.trainers.remove(worker)
-        if worker.comparison is not None:
-            self._mark(worker.comparison, "interrupted", ENDED.format(why=why))
+        if worker.was_ready:
+            self._settle(worker, "interrupted", ENDED.format(why=why))
+        else:
+            self._settle(worker, "failed", self.trouble)
         if not self.trainers and not self.trouble:
             self.trainers.append(self._worker())
         self._dispatch()
+
+    def _give_up(self, trouble: str) -> None:
+        self.trouble = trouble
+        for waiting in self.waiting:
+            with contextlib.suppress(StoreError):
+                self._mark(waiting, "failed", trouble)
+        self.waiting.clear()
+        self.paused.clear()
+
+    def _settle(self, worker: Worker, state: State, message: str) -> None:
+        """Mark what the worker left unfinished; what the store does not take waits for restart."""
+        if worker.comparison is not None and worker.comparison not in self.waiting:
+            with contextlib.suppress(StoreError):
+                self._mark(worker.comparison, state, message)
 
     def shutdown(self) -> None:
         """End all workers; what they trained is committed, checkpointed and resumable."""
@@ -275,9 +334,11 @@ class Executor:
                 return
             self.closed = True
             workers = [self.measurer, *self.trainers]
-        for waiting in self.waiting:
-            self._mark(waiting, "interrupted", "the app ended before it was its turn")
         for worker in workers:
             worker.hang_up()
+        for waiting in self.waiting:
+            with contextlib.suppress(StoreError):
+                self._mark(waiting, "interrupted", "the app ended before it was its turn")
         for worker in workers:
             worker.wait()
+            self._settle(worker, "interrupted", "the app ended")

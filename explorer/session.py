@@ -1,19 +1,23 @@
 """One comparison being trained in this process: commands in, readings into the store."""
 
+import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 
 from explorer import checkpoint
 from explorer.data import load
-from explorer.spec import RunSpec, parse
-from explorer.store import Comparison, Event, State, Store, StoreError
+from explorer.spec import RunSpec, SpecError, parse
+from explorer.store import Comparison, Event, Run, State, Store, StoreError
 from explorer.trace import Reading
-from explorer.train import Lockstep, Trainer, one_thread, resolve_device
+from explorer.training import Lockstep, Trainer, one_thread, resolve_device
 
 COMMIT = 0.05  # seconds between transactions
 CHECKPOINT = 5.0  # seconds between checkpoints
+TROUBLE = (RuntimeError, ValueError, OSError, MemoryError)  # what a run may end of
 DIVERGED = (
     "The loss is no longer a finite number at step {step}: the numbers of the forward pass "
     "left the range of float32, or the last update threw the weights there."
@@ -54,6 +58,7 @@ class Session:
         self.events = self.store.events(comparison_id)
         self.elapsed = {run.id: run.elapsed_s for run in self.runs}
         self.pending: list[tuple[int, Reading]] = []
+        self.ended: set[int] = set()  # runs whose end the store knows
         self.paused = paused
         self.single = 0
         self.ending: State | None = None
@@ -63,16 +68,14 @@ class Session:
         """Train; whatever ends it, the store says how."""
         try:
             self.lockstep = self._prepare()
-        except (ValueError, RuntimeError) as error:
-            self._mark_all("failed", str(error).splitlines()[0])
+        except TROUBLE as error:
+            self._last_words(error)
             return
         try:
             self._loop()
             self._close()
-        except StoreError as error:
-            self._last_words(str(error))
-        except RuntimeError as error:  # out of memory and the like
-            self._last_words(str(error).splitlines()[0])
+        except TROUBLE as error:
+            self._last_words(error)
         finally:
             self.lockstep.close()
 
@@ -86,10 +89,11 @@ class Session:
                 self.store.describe(run.id, name, trainer.sites(probe), probe.unit, probe.log)
             keep_points(self.store, run.spec)
             trainers.append(trainer)
-            state: State = "diverged" if trainer.diverged_at is not None else "running"
-            self.store.update(
-                run.id, state=state, device=str(self.device), versions=versions, message=""
-            )
+            self.store.update(run.id, device=str(self.device), versions=versions)
+            if trainer.finished:
+                self._mark_ended(run, trainer)
+            else:
+                self.store.update(run.id, state="running", message="")
         return Lockstep(trainers)
 
     def _loop(self) -> None:
@@ -151,8 +155,18 @@ class Session:
             self._intervene(command)
 
     def _intervene(self, command: dict[str, Any]) -> None:
-        """Record a change of a rate or a gate at this step; `_replay` carries it out."""
-        event = Event(self.lockstep.step, command["do"], command.get("arm"), command["value"])
+        """Record a change of a rate or a gate at this step; `_replay` carries it out.
+
+        An arm may be behind another after a kill between two checkpoints. The change then
+        waits until it has caught up, so that it has one step in all arms.
+        """
+        step = max(trainer.step for trainer in self.lockstep.trainers if not trainer.finished)
+        event = Event(step, command["do"], command.get("arm"), command["value"])
+        try:
+            check(event, [run.spec for run in self.runs])
+        except SpecError as error:
+            print(error, file=sys.stderr, flush=True)
+            return
         self.store.add_event(self.comparison.id, event)
         self.events.append(event)
         self._replay()
@@ -172,39 +186,85 @@ class Session:
         readings = [(self.runs[arm].id, reading) for arm, reading in self.pending]
         self.store.write(readings, self.elapsed)
         self.pending = []
+        for run, trainer in self._going:
+            if trainer.finished:
+                save(trainer, run)
+                self._mark_ended(run, trainer)
 
     def _save(self) -> None:
         self._commit()
-        for run, trainer in zip(self.runs, self.lockstep.trainers, strict=True):
-            checkpoint.save(trainer, run.id)
+        for run, trainer in self._going:
+            save(trainer, run)
+
+    @property
+    def _going(self) -> list[tuple[Run, Trainer]]:
+        """The arms whose end the store does not know yet."""
+        pairs = zip(self.runs, self.lockstep.trainers, strict=True)
+        return [(run, trainer) for run, trainer in pairs if run.id not in self.ended]
+
+    def _mark_ended(self, run: Run, trainer: Trainer) -> None:
+        diverged = trainer.diverged_at is not None
+        message = DIVERGED.format(step=trainer.diverged_at) if diverged else ""
+        self.store.update(run.id, state="diverged" if diverged else "done", message=message)
+        self.ended.add(run.id)
 
     def _close(self) -> None:
         """The orderly end: everything written, every arm's state said."""
         self._save()
-        for run, trainer in zip(self.runs, self.lockstep.trainers, strict=True):
-            if trainer.diverged_at is not None:
-                message = DIVERGED.format(step=trainer.diverged_at)
-                self.store.update(run.id, state="diverged", message=message)
-            elif trainer.finished:
-                self.store.update(run.id, state="done")
-            else:
-                self.store.update(run.id, state=self.ending, message=self.message)
+        if self.ending is not None:
+            self._mark_going(self.ending, self.message)
 
-    def _mark_going(self, state: State) -> None:
-        for run, trainer in zip(self.runs, self.lockstep.trainers, strict=True):
-            if not trainer.finished:
-                self.store.update(run.id, state=state)
-
-    def _mark_all(self, state: State, message: str) -> None:
+    def _mark_going(self, state: State, message: str = "") -> None:
         for run in self.runs:
-            self.store.update(run.id, state=state, message=message)
+            if run.id not in self.ended:
+                self.store.update(run.id, state=state, message=message)
 
-    def _last_words(self, message: str) -> None:
+    def _last_words(self, error: BaseException) -> None:
         """Say why it failed, if the store still takes it; committed steps stay either way."""
         try:
-            self._mark_all("failed", message)
+            self._mark_going("failed", one_line(error))
         except StoreError:
-            print(message, flush=True)
+            print(one_line(error), file=sys.stderr, flush=True)
+
+
+def run_session(
+    comparison_id: str, device: torch.device, inbox: Inbox, paused: bool = False
+) -> None:
+    """Train a comparison; one line on standard error if it is not there any more."""
+    try:
+        session = Session(comparison_id, device, inbox, paused)
+    except StoreError as error:
+        print(error, file=sys.stderr, flush=True)
+        return
+    session.run()
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of what an error says, or its kind if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def check(event: Event, specs: Sequence[RunSpec]) -> None:
+    """SpecError if the change cannot be made to the arms, of these specs, that it concerns.
+
+    A plain network has no skip to set, so a change of all skips leaves it as it is.
+    """
+    for spec in (spec for index, spec in enumerate(specs) if event.concerns(index)):
+        blocks = spec.network.block_count
+        if event.kind == "lr":
+            spec.recipe.replace(lr=event.value)
+        elif len(event.numbers) != blocks:
+            raise SpecError(event.kind, event.value, f"a list of {blocks} gates")
+        elif event.kind == "residual" or spec.network.shortcut != "none":
+            spec.network.replace(**{event.kind: event.value})
+
+
+def save(trainer: Trainer, run: Run) -> None:
+    """Write the arm's checkpoint; StoreError if the disk does not take it."""
+    try:
+        checkpoint.save(trainer, run.id)
+    except (OSError, SafetensorError) as error:
+        raise StoreError(f"the checkpoint of {run.arm} cannot be written: {error}") from None
 
 
 def apply(event: Event, trainer: Trainer) -> None:
@@ -240,6 +300,6 @@ class Measurer:
         try:
             runs = [parse(text) for text in command["specs"]]
             flows = [flow(run, command["seeds"], str(self.device)).to_json() for run in runs]
-        except (ValueError, RuntimeError) as error:
-            return {"id": command["id"], "error": str(error).splitlines()[0]}
+        except TROUBLE as error:
+            return {"id": command["id"], "error": one_line(error)}
         return {"id": command["id"], "flows": flows}

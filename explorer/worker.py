@@ -11,9 +11,18 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import IO, Any
 
 GRACE = 3.0  # seconds to commit and checkpoint after standard input has closed
+
+
+def messages(source: IO[str]) -> Iterator[dict[str, Any]]:
+    """The JSON objects that come line by line, until the other end closes or dies."""
+    for line in source:
+        if not line.endswith("\n"):  # half a line: it was killed while it wrote
+            return
+        yield json.loads(line)
 
 
 class Commands:
@@ -21,17 +30,21 @@ class Commands:
 
     def __init__(self, source: IO[str]) -> None:
         self.waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.ended = False
         threading.Thread(target=self._listen, args=(source,), daemon=True).start()
 
     def _listen(self, source: IO[str]) -> None:
-        for line in source:
-            self.waiting.put(json.loads(line))
+        for command in messages(source):
+            self.waiting.put(command)
+        self.ended = True
         self.waiting.put({"do": "end"})
         # Whatever the main thread is doing, the process is gone before long.
         threading.Timer(GRACE, os._exit, (3,)).start()
 
     def wait(self) -> dict[str, Any]:
-        """The next command; blocks until there is one."""
+        """The next command; blocks until there is one. After the end there are only ends."""
+        if self.ended and self.waiting.empty():
+            return {"do": "end"}
         return self.waiting.get()
 
     def take(self, block: bool = False) -> dict[str, Any] | None:
@@ -63,14 +76,18 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which closes our input
     replies = Replies()
     commands = Commands(sys.stdin)
-    from explorer.session import Measurer, Session, warm_up
+    from explorer.session import TROUBLE, Measurer, one_line, run_session, warm_up
 
-    device = warm_up(sys.argv[1] if len(sys.argv) > 1 else "auto")
+    try:
+        device = warm_up(sys.argv[1] if len(sys.argv) > 1 else "auto")
+    except TROUBLE as error:
+        replies.send(event="unable", error=one_line(error))
+        os._exit(1)
     replies.send(event="ready", device=str(device))
     measurer = Measurer(device)
     while (command := commands.wait())["do"] != "end":
         if command["do"] == "start":
-            Session(command["comparison"], device, commands, command["paused"]).run()
+            run_session(command["comparison"], device, commands, command["paused"])
             replies.send(event="idle")
         elif command["do"] == "measure":
             replies.send(event="measured", **measurer.answer(command))

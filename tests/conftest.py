@@ -1,12 +1,15 @@
 """What every test shares: a home of its own, one thread, and a reason for each skip."""
 
+import functools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from browser import App, Visit
 from hypothesis import settings
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -47,3 +50,65 @@ def chromium_path() -> str | None:
     """The system's Chromium; None where Playwright has to start the browser it brought."""
     chosen = os.environ.get("EXPLORER_CHROMIUM")
     return chosen or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str | None) -> Iterator[Any]:
+    """Chromium, for the tests of one file."""
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """One server for all tests that leave it as they found it."""
+    app = App(tmp_path_factory.mktemp("app"))
+    yield app
+    app.end()
+
+
+@pytest.fixture(scope="module")
+def screen(browser: Any) -> Callable[[int, str], Any]:
+    """Browser contexts by width and theme; the app keeps no cookies that tests could share."""
+
+    @functools.cache
+    def context(width: int, theme: str) -> Any:
+        return browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+
+    return context
+
+
+@pytest.fixture
+def tab(app: App, screen: Callable[[int, str], Any]) -> Iterator[Callable[..., Visit]]:
+    """Opens tabs: `tab(width=390, theme="dark")`, each a session of its own.
+
+    Stops what they left running, and fails on any error of a page, unless it was opened with
+    `calm=False` because its server is about to die.
+    """
+    visits: list[Visit] = []
+    errors: list[str] = []
+
+    def open_tab(
+        at: App = app, *, width: int = 1280, theme: str = "light", calm: bool = True
+    ) -> Visit:
+        page = screen(width, theme).new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        if calm:
+            page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        visits.append(Visit(at, page))
+        return visits[-1]
+
+    yield open_tab
+    for visit in visits:
+        visit.leave()
+    assert errors == []
+
+
+@pytest.fixture
+def visit(tab: Callable[..., Visit]) -> Visit:
+    """A tab on a wide, light screen."""
+    return tab()

@@ -215,7 +215,7 @@ def test_twins_hold_all_but_the_shortcut():
     ],
 )
 def test_what_differs_is_not_said_to_be_held(other, lost, difference):
-    sentence, lines = held("plain-56", f"resnet-56,{other}", names=["plain", "residual"])
+    sentence, lines = held("plain-56", f"resnet-56,{other}", labels=["plain", "residual"])
     everything = {"data", "order of batches", "weights", "recipe", "seed"}
     said = {what for what in everything if what in sentence}
     assert said == everything - lost
@@ -226,12 +226,12 @@ def test_what_differs_is_not_said_to_be_held(other, lost, difference):
 def test_one_network_under_two_recipes():
     sentence, lines = held("resnet-20", "resnet-20,lr=0.01")
     assert sentence == ("Held fixed: network, data, order of batches, initial weights, seed 0.")
-    assert lines == ["residual-20 (2): lr 0.1 -> 0.01"]
+    assert lines == ["residual-20, lr 0.01: lr 0.1 -> 0.01"]
 
 
 def test_equal_gates_are_no_difference_and_cut_ones_are_counted():
     assert held("resnet-20", "resnet-20,skip=9x1")[1] == ["residual-20 (2): nothing differs"]
-    assert held("resnet-20", "resnet-20,skip=4x1~5x0", names=["a", "b"])[1] == [
+    assert held("resnet-20", "resnet-20,skip=4x1~5x0", labels=["a", "b"])[1] == [
         "b: skip 1 -> 4 of 1, 5 of 0"
     ]
 

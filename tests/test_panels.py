@@ -115,16 +115,6 @@ def fake() -> Fake:
     return Fake()
 
 
-@pytest.fixture(scope="module")
-def browser(chromium_path: str | None) -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(fake: Fake, browser: Any) -> Iterator[Any]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, fake))

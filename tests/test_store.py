@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -405,9 +406,11 @@ def test_an_owner_is_alive_while_its_process_is() -> None:
     assert owner_alive(this_process())
     assert owner != this_process()
     child.kill()
-    child.stdout.read()  # ends with the process, which nobody has waited for yet
-    child.wait()
-    assert not owner_alive(owner)
+    deadline = time.monotonic() + 10
+    while owner_alive(owner) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not owner_alive(owner)  # although nobody has waited for it yet
+    child.communicate()
     pid, _, started = this_process().partition(":")
     assert not owner_alive(f"{pid}:{float(started) - 60}")  # the id was another process's once
 

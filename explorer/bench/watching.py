@@ -10,7 +10,7 @@ from explorer.data import load
 from explorer.data.order import BatchOrder
 from explorer.network import build
 from explorer.spec import RunSpec, parse
-from explorer.train import Trainer, one_thread
+from explorer.training import Trainer, one_thread
 
 STEPS = 25  # one full period of the default watch
 PAIRS = 9

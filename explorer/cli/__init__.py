@@ -14,6 +14,7 @@ from explorer.cli.show import (
     Home,
     Json,
     err,
+    fail,
     one_line_errors,
     out,
     print_flow,
@@ -22,6 +23,9 @@ from explorer.cli.show import (
     use_store,
 )
 from explorer.spec import parse
+
+ENDS = ("done", "diverged", "stopped")
+NOT_KEPT = "the store did not take how the training ended"
 
 cli = typer.Typer(
     help="Build residual networks and their plain twins, train them, and see what gradients do.",
@@ -71,7 +75,7 @@ def flow(
 ) -> None:
     """Measure gradient and signal by depth at initialisation, beside the prediction."""
     from explorer.experiments.flow import flow as measure
-    from explorer.train import one_thread, resolve_device
+    from explorer.training import one_thread, resolve_device
 
     run = parse(spec)
     one_thread()
@@ -97,8 +101,8 @@ def train(
     ended = train_here(arms, device, fresh, show_progress=not as_json)
     rows = summaries(Store(), ended.id)
     print_json({"runs": rows}) if as_json else print_runs(rows)
-    if any(row["state"] == "failed" for row in rows):
-        raise typer.Exit(1)
+    if any(row["state"] not in ENDS for row in rows):
+        fail(next((row["message"] for row in rows if row["message"]), NOT_KEPT), 1)
 
 
 @cli.command()

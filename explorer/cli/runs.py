@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from explorer.cli.show import Home, Json, one_line_errors, out, print_json, print_runs, use_store
+from explorer.spec import SpecError
 
 cli = typer.Typer(help="List, show, export, import and delete stored runs.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(help="A comparison's id, as `explorer runs list` shows it.")]
@@ -48,7 +49,9 @@ def export(
 ) -> None:
     """Write one comparison, with all its readings, to a JSON file."""
     use_store(store)
-    record = _store().export(comparison)
+    kept = _store()
+    _require(kept, comparison)
+    record = kept.export(comparison)
     file.write_text(json.dumps(record))
     out.print(f"{file}: {file.stat().st_size:,} bytes", markup=False)
 
@@ -81,12 +84,17 @@ def delete(
     """Delete a comparison with its readings and checkpoints."""
     use_store(store)
     kept = _store()
-    if kept.comparison(comparison) is None:
-        raise ValueError(f"comparison: '{comparison}' is not allowed; see `explorer runs list`")
+    _require(kept, comparison)
     if not yes:
         typer.confirm(f"Delete {comparison} and all its readings?", abort=True)
     kept.delete(comparison)
     out.print(f"deleted {comparison}", markup=False)
+
+
+def _require(store: Any, comparison: str) -> None:
+    """SpecError if the store has no comparison of that id."""
+    if store.comparison(comparison) is None:
+        raise SpecError("comparison", comparison, "an id that `explorer runs list` shows")
 
 
 def _store() -> Any:

@@ -31,6 +31,8 @@ def one_line_errors(command: C) -> C:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
+        except (typer.Exit, typer.Abort):  # RuntimeErrors too, that typer carries out
+            raise
         except (SpecError, ValueError) as error:
             fail(str(error), 2)
         except (RuntimeError, OSError) as error:
@@ -88,7 +90,11 @@ def print_flow(result: dict[str, Any]) -> None:
 
 def print_runs(rows: list[dict[str, Any]]) -> None:
     """Runs as a table."""
-    table = Table("id", "spec", "state", "steps", "train loss", "train", "test", "seconds")
+    table = Table("id")
+    table.add_column("spec", overflow="fold", min_width=20)
+    table.add_column("state")
+    for number in ("steps", "train loss", "train", "test", "seconds"):
+        table.add_column(number, justify="right")
     for row in rows:
         numbers = [row["train_loss"], row["train_accuracy"], row["test_accuracy"]]
         shown = ["-" if n is None else f"{n:.3f}" for n in numbers]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from explorer.comparison import FROM_DATA, GATES
-from explorer.spec import NetworkSpec, RunSpec, SpecError, parse
+from explorer.spec import NetworkSpec, RunSpec, SpecError, Stage, parse
 from explorer.spec.recipe import DataSpec, Recipe
 
 MOST_ARMS = 4
@@ -38,11 +38,16 @@ PRESETS = (
         "The one case of the popular tale: watch the plain network's gradient fall by orders of "
         "magnitude towards the input, and the skip connections bring it back.",
     ),
+    # One resolution throughout: at 2x2 pixels zero padding takes half of each layer's gradient.
     Preset(
         "He init, no norm",
-        ("plain-56,width=8,norm=none,init=he", "resnet-56,width=8,norm=none,init=he"),
-        "The plain network's gradient norms are fine and it still does not learn; raw skip "
-        "connections double the signal at every block until the loss blows up.",
+        (
+            "plain-56,stages=27x8,norm=none,init=he",
+            "resnet-56,stages=27x8,norm=none,init=he",
+        ),
+        "The plain network's gradients arrive at a healthy size, and it still does not learn; raw "
+        "skip connections double the signal at every block until the loss overflows. (All blocks "
+        "at 8 by 8 pixels, where zero padding costs little gradient.)",
     ),
     Preset(
         "BatchNorm, no skips",
@@ -85,8 +90,8 @@ def with_value(spec: RunSpec, field: str, value: Any) -> RunSpec:
     """A copy of `spec` with one field changed; SpecError if that cannot be.
 
     What only fits the old value gives way: gates per block when the number of blocks changes,
-    listed stages for a depth or a width, and the family when the data turns from images to
-    points or back.
+    listed stages of unequal length for another depth, and the family when the data turns from
+    images to points or back.
     """
     where = section(field)
     if where == "run":
@@ -104,8 +109,29 @@ def _with_network(network: NetworkSpec, field: str, value: Any) -> NetworkSpec:
         return _of_family(network, value)
     if field in GATES:
         return network.replace(**{field: value})
-    listed = {"stages": ()} if field in ("depth", "width") else {}
-    return _reshaped(network, **listed, **{field: value})
+    if field == "depth":
+        return _reshaped(network, depth=value, stages=_lengthened(network, value))
+    if field == "width":
+        return _reshaped(network, width=value, stages=_widened(network, value))
+    return _reshaped(network, **{field: value})
+
+
+def _lengthened(network: NetworkSpec, depth: Any) -> tuple[Stage, ...]:
+    """The listed stages at another depth, if they are equally long and stay so; else none."""
+    layers = network.form.layers * len(network.stages)
+    even = len({stage.blocks for stage in network.stages}) == 1
+    if not even or not isinstance(depth, int) or depth <= 2 or (depth - 2) % layers:
+        return ()
+    return tuple(stage.replace(blocks=(depth - 2) // layers) for stage in network.stages)
+
+
+def _widened(network: NetworkSpec, width: Any) -> tuple[Stage, ...]:
+    """The listed stages with the first of them `width` wide, the others in proportion."""
+    first = network.all_stages[0].replace(width=width)
+    share = first.width / network.width
+    return tuple(
+        stage.replace(width=max(1, round(stage.width * share))) for stage in network.stages
+    )
 
 
 def _reshaped(network: NetworkSpec, **changes: Any) -> NetworkSpec:

@@ -17,7 +17,7 @@ def report() -> dict[str, Any]:
 
     from explorer.data import is_here
     from explorer.store import Store
-    from explorer.train import resolve_device
+    from explorer.training import resolve_device
 
     device = resolve_device()
     store = Store()

@@ -23,7 +23,7 @@ from explorer.probes import weighted
 from explorer.probes.flow import profile
 from explorer.spec import RunSpec, SpecError, short_form
 from explorer.theory import Prediction, predict
-from explorer.train import resolve_device
+from explorer.training import resolve_device
 
 FLOOR = 1e-34  # below it some entries of a gradient are under float32's 1e-38 and count as 0
 Numbers = NDArray[np.float64]

@@ -13,7 +13,7 @@ import torch
 
 from explorer.experiments.arms import PRESETS
 from explorer.experiments.flow import flow
-from explorer.train import one_thread
+from explorer.training import one_thread
 
 FILE = Path(__file__).parents[1] / "recorded" / "flows.json"
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from explorer.comparison import names
 from explorer.experiments.arms import MOST_ARMS
 from explorer.spec import RunSpec, SpecError, short_form
-from explorer.store import Comparison, Run, Store, this_process
+from explorer.store import Comparison, Run, Store, StoreError, this_process
 
 POLL = 0.1  # seconds between looks at the store while training
 
@@ -46,7 +46,7 @@ def train_here(
     if found is not None and found.state in ("done", "diverged"):
         return found
     from explorer.session import Session
-    from explorer.train import one_thread, resolve_device
+    from explorer.training import one_thread, resolve_device
 
     one_thread()
     place = resolve_device(device)
@@ -57,7 +57,8 @@ def train_here(
     with _stopping(commands), _progress(store, comparison, arms, show_progress):
         session.run()
     ended = store.comparison(comparison.id)
-    assert ended is not None
+    if ended is None:
+        raise StoreError(f"comparison: '{comparison.id}' was deleted while it trained")
     return ended
 
 
@@ -114,7 +115,7 @@ def _progress(
 
 
 def summary(store: Store, run: Run) -> dict[str, Any]:
-    """One run as a row: what it was, how it ended, its last readings (None where there are none)."""
+    """One run as a row: what it was, how it ended, its last readings (None: not read)."""
     row: dict[str, Any] = {
         "id": run.comparison,
         "arm": run.arm,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-SMALLEST = torch.finfo(torch.float32).tiny
+SMALLEST, LARGEST = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32).max
 SMALL, LARGE = 1e-12, 1e18  # between them squares of float32 neither vanish nor overflow
 
 
@@ -42,5 +42,5 @@ def _checked(tensors: Sequence[Tensor], values: Tensor, size: Callable[[Tensor],
 
 def _scaled(tensor: Tensor, size: Callable[[Tensor], Tensor]) -> Tensor:
     """`size` of the tensor, measured on the tensor over its largest entry."""
-    scale = tensor.abs().max().clamp_min(SMALLEST)
+    scale = tensor.abs().max().clamp(SMALLEST, LARGEST)
     return size(tensor / scale) * scale

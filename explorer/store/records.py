@@ -22,6 +22,10 @@ class StoreError(RuntimeError):
     """What the store cannot do and why, on one line for the user."""
 
 
+class RecordError(StoreError, ValueError):
+    """An exported comparison that cannot be read: the fault is in what was given."""
+
+
 class DamageError(Exception):
     """Stored bytes that nobody can have written; the store says so in a StoreError."""
 

@@ -1,6 +1,7 @@
 """The tables of the store, and how a connection to them is made ready."""
 
 import sqlite3
+import time
 from pathlib import Path
 
 from explorer.store import checkpoints
@@ -80,6 +81,19 @@ TABLES = (
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in autocommit mode with every table there; sqlite3.Error or StoreError."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return _connect(path)
+        except sqlite3.OperationalError as error:
+            # Where two processes turn a new file to WAL mode at once, SQLite lets one fail
+            # without waiting for the other.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )

@@ -12,7 +12,7 @@ from explorer.spec import quote, short_form
 from explorer.spec.base import first_error
 from explorer.store import runs, traces
 from explorer.store.exchange import Record, RunRecord
-from explorer.store.records import Comparison, Event, Run, StoreError
+from explorer.store.records import Comparison, Event, RecordError, Run
 from explorer.trace import Array, Trace
 
 FORMAT = 1  # of the record; raise it when an older program could not read it
@@ -66,14 +66,14 @@ def _name(value: float) -> str:
 
 
 def from_record(record: object) -> Record:
-    """The checked record; StoreError with the first thing that is wrong."""
+    """The checked record; RecordError with the first thing that is wrong."""
     given = record.get("format") if isinstance(record, dict) else record
     if not isinstance(record, dict) or given != FORMAT:
-        raise StoreError(f"format: {quote(given)} is not allowed; a record of format {FORMAT}")
+        raise RecordError(f"format: {quote(given)} is not allowed; a record of format {FORMAT}")
     try:
         return Record.model_validate(record)
     except ValidationError as report:
-        raise StoreError(f"record: {first_error(report)}") from None
+        raise RecordError(f"record: {first_error(report)}") from None
 
 
 def insert(connection: sqlite3.Connection, record: Record, owner: str) -> str:

@@ -19,6 +19,7 @@ from explorer.ui.lab import Lab
 BAND_SEEDS = 8
 SLOW = 0.5  # seconds a seed, above which there is no band
 PATIENCE = 2.0  # seconds that an answer is waited for
+MOST_ASKED = 200  # questions kept open
 
 Flow = dict[str, Any]
 
@@ -36,14 +37,18 @@ class Flows:
         return self._ask(specs, PATIENCE)
 
     def band(self, spec: RunSpec) -> list[Flow]:
-        """The flows of further seeds that are there by now; asks for the next one that is not."""
+        """The flows of further seeds that are there by now.
+
+        The next one that is not is asked for once the measurer is idle, so that what a visitor
+        waits for has at most one of them before it.
+        """
         found = []
         for more in range(BAND_SEEDS):
             flows = self._ask([spec.replace(seed=(spec.seed + more) % 2**31)], 0.0)
             if flows is None:
                 break
             found += flows
-            if flows[0]["elapsed_s"] > SLOW:
+            if found[0]["elapsed_s"] > SLOW:
                 break
         return found
 
@@ -53,19 +58,28 @@ class Flows:
         if all(flow is not None for flow in known):
             return [flow for flow in known if flow is not None]
         with self.lock:
+            self._forget()
             future = self.asked.get(keys)
+            if future is None and patience == 0 and self.lab.executor.measuring:
+                return None
             if future is None:
                 future = self.asked[keys] = self.lab.executor.measure(specs)
         try:
             flows = future.result(timeout=patience)
+            for key, flow in zip(keys, flows, strict=True):
+                self.lab.store.cache_put("flow", key, flow)
         except TimeoutError:
             return None
         finally:
             if future.done():
                 self.asked.pop(keys, None)
-        for key, flow in zip(keys, flows, strict=True):
-            self.lab.store.cache_put("flow", key, flow)
         return flows
+
+    def _forget(self) -> None:
+        """Let go of answers that nobody came back for."""
+        if len(self.asked) >= MOST_ASKED:
+            for keys in [keys for keys, future in self.asked.items() if future.done()]:
+                del self.asked[keys]
 
 
 @cache

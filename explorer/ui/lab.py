@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from explorer.executors import Executor
 from explorer.store import Store
@@ -14,10 +14,15 @@ LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class Lab:
-    """Where runs live and what trains them."""
+    """Where runs live and what trains them, and what is still to be said of their store."""
 
     store: Store
     executor: Executor
+    notices: list[str] = field(default_factory=list)
+
+    def take_notice(self) -> str:
+        """A line for the first visitor who asks, such as that a damaged store was set aside."""
+        return self.notices.pop() if self.notices else ""
 
 
 def lab() -> Lab:
@@ -32,7 +37,8 @@ def lab() -> Lab:
             device = os.environ.get("EXPLORER_DEVICE", "auto")
             most = int(os.environ.get("EXPLORER_MAX_WORKERS", "0")) or None
             store = Store()
-            holder.lab = Lab(store, Executor(store, device, most))  # type: ignore[attr-defined]
+            notices = [store.notice] if store.notice else []
+            holder.lab = Lab(store, Executor(store, device, most), notices)  # type: ignore[attr-defined]
         made: Lab = holder.lab
         return made
 

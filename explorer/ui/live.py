@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from explorer.experiments.arms import DEFAULT, MOST_ARMS
+from explorer.experiments.arms import DEFAULT, MOST_ARMS, Arms
 from explorer.figures import Theme
 from explorer.spec import SpecError, parse
 from explorer.store import StoreError
@@ -34,7 +34,7 @@ def live_view(request: Request) -> Response:
     """The view as JSON; 304 while nothing has changed, 400 with one line for a bad address."""
     query = request.query_params
     try:
-        arms = tuple(parse(text) for text in query.getlist("arm")[:MOST_ARMS]) or DEFAULT.specs
+        arms = _arms(query.getlist("arm"))
         screen = _screen(query)
         run = query.get("run", "")[:40]
         tag = _tag(run, str(query))
@@ -45,11 +45,23 @@ def live_view(request: Request) -> Response:
         return JSONResponse({"error": str(error)}, status_code=400)
     except StoreError as error:
         return JSONResponse({"error": str(error)}, status_code=503)
-    text = json.dumps(_finite(view), separators=(",", ":"))
+    text = as_text(view)
     tag = tag or f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
     return Response(text, media_type="application/json", headers={"ETag": tag})
+
+
+def as_text(view: dict[str, Any]) -> str:
+    """The view as panels get it; numbers that JSON cannot hold are null."""
+    return json.dumps(_finite(view), separators=(",", ":"))
+
+
+def _arms(texts: list[str]) -> Arms:
+    """The arms of the address, or the default's; SpecError for one that cannot be."""
+    if len(texts) > MOST_ARMS:
+        raise SpecError("arm", f"{len(texts)} arms", f"at most {MOST_ARMS}")
+    return tuple(parse(text) for text in texts) or DEFAULT.specs
 
 
 def _screen(query: Any) -> Screen:

@@ -11,6 +11,7 @@ from explorer.ui.components import DiagramArm, charts, diagram
 from explorer.ui.controls import IN_SIGHT, LABELS, MORE, choices, control, words
 from explorer.ui.data_panel import data_panel
 from explorer.ui.drawing import EXTRA
+from explorer.ui.lab import lab
 from explorer.ui.scene import looks
 from explorer.ui.state import Choice, choose, last_trouble, leave
 
@@ -68,10 +69,14 @@ def escaped(text: str) -> str:
 
 
 def trouble() -> None:
-    """The one line about what could not be done."""
+    """The one line about what could not be done, and what this visitor must know of the store."""
     line = last_trouble()
     if line:
         st.error(escaped(line))
+    notice = st.session_state.setdefault("notice", "") or lab().take_notice()
+    st.session_state["notice"] = notice
+    if notice:
+        st.warning(escaped(notice))
 
 
 def twins(choice: Choice, url: str) -> None:

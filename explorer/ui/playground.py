@@ -72,8 +72,10 @@ def _reset() -> None:
 
 def _send(do: str) -> None:
     comparison = attached(current())
-    if comparison is not None and comparison.state in GOING:
-        lab().executor.command(comparison.id, do)
+    if comparison is None or comparison.state not in GOING:
+        return
+    if not lab().executor.command(comparison.id, do):
+        complain(f"{do}: this run is trained by another program; {do} it there")
 
 
 _COMMANDS: dict[str, Callable[[], object]] = {

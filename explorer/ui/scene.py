@@ -38,7 +38,8 @@ class Scene:
     def trace(self, index: int, probe: str) -> Trace:
         """The readings of arm `index`: of its run, or the one at initialisation."""
         if self.comparison is not None and self.traces is not None:
-            return self.traces.get(self.comparison.runs[index].id, probe)
+            run = self.comparison.runs[index]
+            return self.traces.get(run.id, probe, changes=len(self.events))
         flow = self.flows[index]
         if flow is None or probe not in flow:
             return Trace(probe, NO_STEPS, np.zeros((0, 0), np.float32), (), probe)

@@ -14,23 +14,28 @@ MOST = 400  # traces kept
 class Traces:
     """A bounded cache of the store's traces; a repeated reading keeps its first value.
 
-    That is sound because a resumed run reads the same values again.
+    That is sound because a resumed run reads the same values again, unless somebody changed
+    a rate or a gate meanwhile: then a trace is read anew.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.kept: OrderedDict[tuple[int, str], Trace] = OrderedDict()
+        self.kept: OrderedDict[tuple[int, str], tuple[int, Trace]] = OrderedDict()
         self.lock = threading.Lock()
 
-    def get(self, run: int, probe: str) -> Trace:
-        """All readings of `probe` in `run` so far; length 0 if there are none."""
+    def get(self, run: int, probe: str, changes: int = 0) -> Trace:
+        """All readings of `probe` in `run` so far; length 0 if there are none.
+
+        `changes` counts the changes made to the run while it trained.
+        """
         with self.lock:
-            known = self.kept.get((run, probe))
-        since = int(known.steps[-1]) if known is not None and len(known) else -1
-        fresh = self.store.trace(run, probe, since)
-        whole = fresh if known is None or not len(known) else _joined(known, fresh)
+            before, known = self.kept.get((run, probe), (changes, None))
+        if known is None or not len(known) or before != changes:
+            whole = self.store.trace(run, probe)
+        else:
+            whole = _joined(known, self.store.trace(run, probe, int(known.steps[-1])))
         with self.lock:
-            self.kept[run, probe] = whole
+            self.kept[run, probe] = (changes, whole)
             self.kept.move_to_end((run, probe))
             while len(self.kept) > MOST:
                 self.kept.popitem(last=False)

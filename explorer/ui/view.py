@@ -56,18 +56,18 @@ class Views:
     def _at_rest(self, specs: Arms) -> tuple[dict[str, Any], Scene]:
         note = message = ""
         flows: Sequence[Flow | None] | None
+        bands: list[list[Flow]] = []
         try:
             flows = self.flows.first(specs)
+            bands = [self.flows.band(spec) for spec in specs] if flows is not None else []
         except ValueError as error:
             flows, message = [None] * len(specs), str(error)
         measuring = flows is None
-        bands: list[list[Flow]] = []
         if flows is None:
             flows = recorded_flows(specs) or [None] * len(specs)
             note = f"recorded: {recorded()['where']}" if flows[0] else ""
             message = "Measuring on this machine …"
         elif not message:
-            bands = [self.flows.band(spec) for spec in specs]
             note = _seeds(bands)
         scene = scene_at_rest(specs, flows, bands)
         growing = any(len(b) < BAND_SEEDS and b and b[0]["elapsed_s"] <= SLOW for b in bands)

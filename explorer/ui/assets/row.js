@@ -37,7 +37,8 @@ function listen(row, { drawing, buttons, slider, skips }, hear) {
     target.focus();
     target.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
-  drawing.addEventListener("focusin", (event) => {
+  // Not on the drawing: Chromium makes an SVG that listens to focus a stop of the Tab key.
+  row.node.addEventListener("focusin", (event) => {
     const target = event.target.closest(".skip");
     if (!target) return;
     for (const { node } of skips) setAttribute(node, "tabindex", node === target ? 0 : -1);

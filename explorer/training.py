@@ -55,7 +55,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     if step < recipe.warmup:
         return recipe.lr * (step + 1) / recipe.warmup
     if recipe.schedule == "step":
-        drops = int(step >= recipe.steps // 2) + int(step >= recipe.steps * 3 // 4)
+        drops = int(2 * step >= recipe.steps) + int(4 * step >= 3 * recipe.steps)
         return recipe.lr / 10.0**drops
     if recipe.schedule == "one_cycle":
         done = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
