@@ -124,7 +124,12 @@ def finding(
     for name, ratio in zip(names, ratios, strict=True):
         parts.append(f"{_received(ratio, whose)} in {name}")
         whose = "" if math.isfinite(ratio) else whose
-    return f"{start} {', '.join(parts)}"
+    return f"{start} {_listed(parts, names)}"
+
+
+def _listed(parts: Sequence[str], names: Sequence[str]) -> str:
+    """`parts` one after the other; names with commas in them need more than a comma between."""
+    return ("; " if any("," in name for name in names) else ", ").join(parts)
 
 
 def _received(ratio: float, whose: str) -> str:
@@ -180,7 +185,8 @@ def learning_finding(runs: Sequence[Learning]) -> str:
     parts = [_reached(run, first=run is alive[0], step=not together) for run in alive]
     start = f"After {alive[0].step} steps: " if together else ""
     chance = f" (chance {percent(1 / alive[0].classes)})"
-    return start + ", ".join(parts) + chance + "".join(f"; {text}" for text in diverged)
+    reached = _listed(parts, [run.name for run in alive])
+    return start + reached + chance + "".join(f"; {text}" for text in diverged)
 
 
 def _reached(run: Learning, first: bool, step: bool) -> str:
@@ -202,7 +208,8 @@ def drift(names: Sequence[str], traces: Sequence[Trace]) -> str:
         then, now = (number(flow_ratio(values)) for values in (trace.values[0], trace.last))
         parts.append(f"{name} {then} to {now}")
     first, last = capital(place(traces[0].sites[0])), _last(traces[0].sites)
-    return f"{first}'s {traces[0].unit} over {last}'s, first to newest step: {', '.join(parts)}"
+    what = f"{first}'s {traces[0].unit} over {last}'s"
+    return f"{what}, first to newest step: {_listed(parts, names)}"
 
 
 def _last(sites: Sequence[str]) -> str:

@@ -36,14 +36,15 @@ class Worker:
         self.reason = ""  # why it could not be ready, if it said so
         self.comparison: str | None = None
         self.on_reply = on_reply
-        self.process: subprocess.Popen[str] = subprocess.Popen(
-            [sys.executable, "-m", "explorer.worker", device],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=_log(),
-            text=True,
-            start_new_session=True,  # Ctrl-C in the terminal reaches the app first
-        )
+        with _log() as log:
+            self.process: subprocess.Popen[str] = subprocess.Popen(
+                [sys.executable, "-m", "explorer.worker", device],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,  # Ctrl-C in the terminal reaches the app first
+            )
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, **command: Any) -> bool:
@@ -77,6 +78,8 @@ class Worker:
             self.reason = reply["error"] if reply["event"] == "unable" else self.reason
             self.on_reply(self, reply)
         code = self.process.wait()
+        self.process.stdout.close()
+        self.hang_up()
         self.on_reply(self, {"event": "gone", "code": code})
 
 

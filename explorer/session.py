@@ -122,7 +122,7 @@ class Session:
 
     def _obey(self) -> None:
         """Carry out the commands that have come; while paused, wait for more."""
-        while (command := self.inbox.take()) is not None:
+        while self.ending is None and (command := self.inbox.take()) is not None:
             self._do(command)
         if not self._waiting:
             return

@@ -97,9 +97,10 @@ class Visit:
         return self.ready()
 
     def ready(self) -> "Visit":
-        """Wait until the page has drawn a profile."""
+        """Wait until the page is there from top to bottom and has drawn a profile."""
         self.page.wait_for_selector(".panel-charts[data-step]", timeout=PATIENCE)
         self.page.wait_for_selector("[data-chart=profile] .plot .scatter", timeout=PATIENCE)
+        self.settle()
         return self
 
     def press(self, name: str) -> None:

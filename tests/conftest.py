@@ -77,7 +77,8 @@ def screen(browser: Any) -> Callable[[int, str], Any]:
 
     @functools.cache
     def context(width: int, theme: str) -> Any:
-        return browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+        size = {"width": width, "height": 900}
+        return browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")
 
     return context
 

@@ -1,7 +1,7 @@
 """A session trains what `train` would, bit for bit, whatever interrupts or changes it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from explorer import checkpoint, session
 from explorer.probes import PROBES
 from explorer.session import Session, run_session
-from explorer.spec import RunSpec, parse
+from explorer.spec import parse
 from explorer.store import Comparison, Event, Store, StoreError, this_process
 from explorer.trace import trace_of
 from explorer.training import Lockstep, Trainer, train

@@ -146,7 +146,3 @@ def doctor(store: Home = None, as_json: Json = False) -> None:
 def main() -> None:
     """The entry point of the `explorer` command."""
     cli()
-
-
-if __name__ == "__main__":
-    main()

@@ -48,7 +48,7 @@ def download(
 
     use_store(store)
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err) as progress:
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
         task = progress.add_task(name, total=None)
         fetch(name, lambda done, total: progress.update(task, completed=done, total=total))
     out.print(f"{name} is on this machine", markup=False)

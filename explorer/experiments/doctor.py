@@ -2,13 +2,21 @@
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from explorer.catalog import BUILT_IN, own_datasets
 from explorer.home import home
 
 PACKAGES = ("torch", "torchvision", "streamlit", "plotly", "captum", "scikit-learn", "pydantic")
+
+
+def installed(package: str) -> str:
+    """Its version; a package may also run from its sources."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def report() -> dict[str, Any]:
@@ -23,9 +31,9 @@ def report() -> dict[str, Any]:
     store = Store()
     cores = os.cpu_count() or 1
     return {
-        "residual-explorer": version("residual-explorer"),
+        "residual-explorer": installed("residual-explorer"),
         "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
+        **{package: installed(package) for package in PACKAGES},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "cores": cores,
         "workers": max(1, cores // 2),

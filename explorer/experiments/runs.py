@@ -90,7 +90,9 @@ def _progress(
         TextColumn("{task.completed}/{task.total} steps"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not show) as bars:
+    console = Console(stderr=True)
+    show = show and console.is_terminal
+    with Progress(*columns, console=console, disable=not show) as bars:
         tasks = [
             bars.add_task(run.arm, total=arm.recipe.steps)
             for run, arm in zip(comparison.runs, arms, strict=True)

@@ -70,7 +70,8 @@ def curves(
     layout |= right.axes({**steps, **titled}, {"range": [0, 102]})
     layout["shapes"], layout["annotations"] = _marks((left, right), classes, events, scale, look)
     data = [t for one in series for t in (*_loss(one, left, scale), *_accuracy(one, right))]
-    ends = [_end(v, one, left, scale) for v, one in zip(verdicts, series, strict=True)]
+    middle = steps["range"][1] / 2
+    ends = [_end(v, one, left, scale, middle) for v, one in zip(verdicts, series, strict=True)]
     data += [end for end in ends if end]
     alt = f"Line charts of training loss and of accuracy against step. {frame.title}."
     return finish(data, layout, alt)
@@ -122,14 +123,16 @@ def _accuracy(series: CurveSeries, panel: Panel) -> list[Json]:
 
 
 def _end(
-    verdict: Learning, series: CurveSeries, panel: Panel, scale: LogScale | None
+    verdict: Learning, series: CurveSeries, panel: Panel, scale: LogScale | None, middle: float
 ) -> Json | None:
-    """The mark where a loss ceased to be finite, at the height of the last one that was."""
+    """The mark where a loss ceased to be finite, at the height of the last one that was.
+
+    Its label lies on the side of the step `middle` where there is room.
+    """
     if verdict.word != "diverged":
         return None
     losses = series.loss.values[:, 0]
     finite = losses[np.isfinite(losses)]
-    early = verdict.step < series.loss.steps[-1] / 2
     height = finite[-1:] if len(finite) else np.array([math.log(verdict.classes)], np.float32)
     return {
         "type": "scatter",
@@ -142,7 +145,7 @@ def _end(
         "mode": "markers+text",
         "marker": {"symbol": "x", "size": 11, "color": series.arm.color},
         "text": [f"diverged at step {verdict.step}"],
-        "textposition": "bottom right" if early else "bottom left",
+        "textposition": "bottom right" if verdict.step < middle else "bottom left",
         "cliponaxis": False,
         "hovertemplate": verdict.sentence + "<extra></extra>",
     }

@@ -14,7 +14,7 @@ from explorer.figures.theme import FONT_SIZE, LOOKS, TEMPLATES, Arm, Theme
 
 Json = dict[str, Any]
 
-WIDE, NARROW = 620, 370  # pixels that text may count on
+WIDE, NARROW = 540, 340  # pixels that text may count on
 TITLE_SIZE, NOTE_SIZE = 15, 12
 LINE = 19  # pixels from one title line to the next
 LEGEND_ROW = 21

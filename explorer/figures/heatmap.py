@@ -116,7 +116,7 @@ def _decades(cells: Sequence[_Cells]) -> tuple[float, float, bool]:
 
 
 def _layout(frame: Frame, arms: Sequence[Arm], cells: Sequence[_Cells]) -> tuple[Json, list[Panel]]:
-    columns = 1 if frame.narrow else min(len(arms), 3)
+    columns = 1 if frame.narrow else 2 if len(arms) == 4 else min(len(arms), 3)
     rows = -(-len(arms) // columns)
     gap = (24 + 30) / (rows * HEIGHT_NARROW) if rows > 1 else 0.0
     lone = [ZERO_LABEL] * any(c.zero.any() for c in cells)

@@ -9,10 +9,12 @@ import numpy as np
 
 from explorer.figures.theme import Look
 from explorer.trace import Array
+from explorer.wording import number
 
 ZERO_LABEL = "0 (below float32)"
 BROKEN_LABEL = "NaN or infinite"
 LEAST_SPAN = 1.0  # decades; less would make noise look like a trend
+FEW_DECADES = 2.0  # so few that 2 and 5 are ticks, too
 MOST_TICKS = 7
 
 
@@ -60,7 +62,11 @@ class LogScale:
             "tickfont": {"size": 11},  # powers are written a quarter larger
             "showexponent": "all",
         }
-        return {**axis, "dtick": max(1, math.ceil(span / MOST_TICKS))} if span > 2 else axis
+        if span > FEW_DECADES:
+            return {**axis, "dtick": max(1, math.ceil(span / MOST_TICKS))}
+        decades = range(math.floor(self.low), math.ceil(self.high) + 1)
+        ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+        return {**axis, "tickvals": ticks, "ticktext": [number(tick) for tick in ticks]}
 
     def marks(self, look: Look) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Shapes and annotations that name floor and ceiling on the first panel, where they are."""

@@ -14,7 +14,7 @@ from streamlit.components.v2.types import ComponentRenderer
 COMMANDS = ("play", "pause", "resume", "step", "stop", "reset")
 GATE_LIMIT = 10.0
 PLOTLY_URL = "/assets/plotly.min.js"
-SPACE = {"diagram": 330, "transport": 68, "charts": 720}  # px held until the panel is drawn
+SPACE = {"diagram": 330, "transport": 44, "charts": 720}  # px held until the panel is drawn
 
 Gates = tuple[tuple[float, ...], ...]  # (arm, block)
 

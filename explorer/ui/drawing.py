@@ -9,8 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer import figures
-from explorer.figures import BoundarySeries, CurveSeries, ProfileSeries, Theme
+from explorer.figures import Arm, BoundarySeries, CurveSeries, ProfileSeries, Theme
 from explorer.store import Event
+from explorer.trace import Trace
 from explorer.ui.scene import Scene
 
 EXTRA = (
@@ -21,6 +22,8 @@ EXTRA = (
     "weight_gradient",
     "update_ratio",
 )
+
+SIGNAL_NOTE = "at initialisation; Play puts loss and accuracy here"
 
 
 @dataclass(frozen=True)
@@ -37,25 +40,21 @@ def draw(name: str, scene: Scene, screen: Screen, note: str) -> go.Figure | None
     if name == "profile":
         return _profile(scene, screen, note)
     if name == "curves":
-        return _curves(scene, screen)
-    if name == "heatmap":
-        traces = [(arm, scene.trace(i, "activation_gradient")) for i, arm in enumerate(scene.arms)]
-        traces = traces if scene.comparison else [(arm, _empty(trace)) for arm, trace in traces]
+        return _curves(scene, screen) if scene.comparison else _signal(scene, screen)
+    if name == "heatmap" and scene.comparison:  # one column at initialisation is no heat map
+        traces = _traces(scene, "activation_gradient")
         return figures.heatmap(traces, screen.theme, narrow=screen.narrow)
     if name == "boundary":
         return _boundary(scene, screen)
     if name in EXTRA:
-        traces = [(arm, scene.trace(i, name)) for i, arm in enumerate(scene.arms)]
+        traces = _traces(scene, name)
         read = [(arm, trace) for arm, trace in traces if len(trace)]
         return figures.sites_lines(read or traces, screen.theme, narrow=screen.narrow)
     return None
 
 
-def _empty(trace: Any) -> Any:
-    """No reading yet: one column at initialisation is no heat map."""
-    return type(trace)(
-        trace.probe, trace.steps[:0], trace.values[:0], trace.sites, trace.unit, trace.log
-    )
+def _traces(scene: Scene, probe: str) -> list[tuple[Arm, Trace]]:
+    return [(arm, scene.trace(index, probe)) for index, arm in enumerate(scene.arms)]
 
 
 def _profile(scene: Scene, screen: Screen, note: str) -> go.Figure:
@@ -68,6 +67,14 @@ def _profile(scene: Scene, screen: Screen, note: str) -> go.Figure:
         predicted = scene.predicted(index) if int(trace.steps[-1]) == 0 else None
         series.append(ProfileSeries(arm, trace.sites, trace.last, low, high, predicted))
     return figures.profile(series, screen.theme, narrow=screen.narrow, note=note)
+
+
+def _signal(scene: Scene, screen: Screen) -> go.Figure:
+    """What stands in the place of the curves until there are any: the signal on its way up."""
+    traces = [(arm, trace) for arm, trace in _traces(scene, "activation_std") if len(trace)]
+    if not traces:
+        return _curves(scene, screen)
+    return figures.sites_lines(traces, screen.theme, narrow=screen.narrow, note=SIGNAL_NOTE)
 
 
 def _curves(scene: Scene, screen: Screen) -> go.Figure:
@@ -94,6 +101,7 @@ def label(event: Event) -> str:
     if (gates == 1).all():
         return f"all {what} on"
     cut = int((gates == 0).sum())
+    what = what[:-1] if cut == 1 else what
     return f"{cut} {what} cut" if cut else f"{what} x {gates.mean():.2g}"
 
 

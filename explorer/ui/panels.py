@@ -1,6 +1,7 @@
 """The parts of the Playground's page, from top to bottom."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -108,7 +109,8 @@ def twins(choice: Choice, url: str) -> None:
 def figures(url: str, shown: tuple[str, ...]) -> None:
     """Profile, curves, heat maps and whatever else was asked for."""
     order = ["profile", "curves", "sentences", *shown[2:]]
-    charts("charts", url, order, wide=("heatmap", "sentences"))
+    wide = ("sentences",) if "boundary" in shown else ("sentences", "heatmap")
+    charts("charts", url, order, wide=wide)
 
 
 def shown_figures(choice: Choice) -> tuple[str, ...]:
@@ -162,9 +164,12 @@ def arms_editor(choice: Choice) -> None:
             remove.button(
                 "Remove", key=f"remove_{index}", on_click=playground.remove_arm, args=(index,)
             )
-    if len(choice.arms) < MOST_ARMS:
-        with st.popover("Add an arm"):
-            _new_arm(choice)
+    with st.container(horizontal=True):
+        if len(choice.arms) < MOST_ARMS:
+            with st.popover("Add an arm"):
+                _new_arm(choice)
+        with st.popover("Share"):
+            _share(choice)
 
 
 def _new_arm(choice: Choice) -> None:
@@ -182,13 +187,22 @@ def _new_arm(choice: Choice) -> None:
     st.button("Add", key="add_arm", on_click=playground.add_arm, args=(field, value))
 
 
+def _share(choice: Choice) -> None:
+    """The address of these arms in full, defaults written out."""
+    page = (st.context.url or "").split("?")[0]
+    st.markdown("Whoever opens this address sees these networks; on a CPU they train bit for bit.")
+    st.code(f"{page}?{urlencode(Choice(choice.arms).query, doseq=True)}", language=None)
+
+
 def question(choice: Choice) -> str:
     """The page's title: what the arms on show are about to answer."""
     base = choice.arms[0]
     what = {"plane": "tell these points apart", "image": "learn these images"}
     subject = "these digits" if base.data.name == "digits" else ""
     task = f"learn {subject}" if subject else what[base.data.info.kind]
-    return f"Can a {base.network.depth}-layer network {task}?"
+    depth = base.network.depth
+    article = "an" if str(depth).startswith("8") or depth in (11, 18) else "a"
+    return f"Can {article} {depth}-layer network {task}?"
 
 
 GUIDE = """
@@ -199,7 +213,8 @@ line is the wide-network prediction, where there is one; narrow networks fall sh
 nothing is drawn where no formula is known (post-activation residual blocks with BatchNorm).
 
 **Loss and accuracy.** Training loss and accuracy of each batch as they were read, without
-smoothing; test accuracy every 25 steps.
+smoothing; test accuracy every 25 steps. Until Play is pressed, the standard deviation of each
+block's output stands in their place: the signal on its way up.
 
 **Heat maps.** The same gradient by block and step, both arms on one colour scale.
 

@@ -57,6 +57,7 @@ def _step() -> None:
     comparison = attached(current())
     if comparison is None or comparison.state not in GOING:
         comparison = _play(paused=True)
+        lab().executor.command(comparison.id, "step")  # step 0, which is on show already
     lab().executor.command(comparison.id, "step")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from explorer.diagnosis import gradient_flow_verdict, learning_finding, learning_verdict
+from explorer.diagnosis import gradient_flow_verdict, learning_verdict
 from explorer.experiments.arms import Arms
 from explorer.figures import alt_text
 from explorer.store import Comparison
@@ -152,6 +152,5 @@ def _sentences(scene: Scene) -> list[dict[str, str]]:
             for i, arm in enumerate(scene.arms)
             if len(scene.trace(i, "train_loss"))
         ]
-        if runs:
-            found.append({"text": learning_finding(runs), "rule": runs[0].rule})
+        found += [{"text": run.sentence, "rule": run.rule} for run in runs]
     return found

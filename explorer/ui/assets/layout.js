@@ -2,7 +2,7 @@
 
 const LEAD = 74; // input and stem
 const TAIL = 56; // head
-const WIDEST = 46; // px from block to block
+const WIDEST = 60; // px from block to block
 const STAGE_GAP = 0.5; // of a pitch
 const TALLEST = 34; // px, a block of the first stage
 const SHRINK = 0.8; // of a block's height from stage to stage, as resolution falls
@@ -55,7 +55,7 @@ export function rowLayout(arm, pitch, hasBars) {
     base,
     barRoom: BAR_ROOM,
     labels: base + 14,
-    blockWidth: pitch < DENSE ? Math.max(3, pitch - 2) : Math.min(26, pitch * 0.6),
+    blockWidth: pitch < DENSE ? Math.max(3, pitch - 2) : Math.min(34, pitch * 0.6),
     pitch,
     blocks,
     stages,

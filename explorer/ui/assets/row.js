@@ -128,7 +128,7 @@ function place(row, parts, layout) {
   });
   parts.labels.forEach((label, stage) => {
     const at = layout.stages[stage];
-    const fits = at && at.width > label.textContent.length * 7;
+    const fits = at && at.width > label.textContent.length * 6;
     setAttributes(label, { x: round(at?.x ?? 0), y: layout.labels, hidden: !fits });
   });
 }

@@ -109,8 +109,7 @@ function build(root) {
   });
   root.append(
     html("div", { class: "buttons" }, play, step, stop, reset),
-    html("div", { class: "how-far" }, progress, label),
-    status,
+    html("div", { class: "how-far" }, progress, html("div", { class: "said" }, label, status)),
   );
   return { play, step, stop, reset, progress, label, status, buttons: [play, step, stop, reset] };
 }
