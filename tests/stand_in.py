@@ -28,6 +28,7 @@ class StandIn:
         self.open: list[tuple[list[RunSpec], Future[Answer]]] = []
         self.commands: list[tuple[str, str, dict[str, Any]]] = []
         self.position = 0
+        self.ended = False
 
     @property
     def measuring(self) -> bool:
@@ -66,7 +67,7 @@ class StandIn:
         return self.position
 
     def shutdown(self) -> None:
-        """There is nothing to end."""
+        self.ended = True
 
 
 def install(patch: pytest.MonkeyPatch) -> StandIn:

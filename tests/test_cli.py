@@ -274,15 +274,34 @@ def test_a_damaged_export_is_bad_input(tmp_path: Path) -> None:
     assert one_line(call("runs", "import", str(file)), 2).startswith("record: ")
 
 
-def test_places_that_cannot_be_written_are_failures(tmp_path: Path) -> None:
+def test_places_that_cannot_be_written_are_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     line = one_line(call("runs", "list", "--store", str(blocked / "below")), 1)
     assert "cannot be used" in line
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("started"))
+    assert str(blocked) in one_line(call("app", "--store", str(blocked / "below")), 1)
     os.environ["EXPLORER_HOME"] = str(tmp_path / "home")
     name = answer("train", SMALL)["runs"][0]["id"]
     one_line(call("runs", "export", name, str(tmp_path)), 1)
     one_line(call("runs", "import", str(tmp_path)), 2)
+
+
+def test_the_app_is_started_with_what_was_asked_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, command: started.append(command))
+    monkeypatch.setattr(os, "chdir", lambda folder: None)
+    monkeypatch.setenv("EXPLORER_DEVICE", "")
+    monkeypatch.setenv("EXPLORER_MAX_WORKERS", "")
+    result = call("app", "--port", "9000", "--max-workers", "3", "--device", "cpu", "--headless")
+    assert result.exit_code == 0
+    assert started[0][1:4] == ["-m", "streamlit", "run"]
+    assert {"--server.port=9000", "--server.headless=true"} <= set(started[0])
+    assert (os.environ["EXPLORER_DEVICE"], os.environ["EXPLORER_MAX_WORKERS"]) == ("cpu", "3")
 
 
 def test_the_command_itself(tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ def test_at_rest_it_shows_what_was_measured(executor: StandIn) -> None:
 def test_the_band_grows_until_all_seeds_are_there(
     executor: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(flows_module, "SLOW", 1e9)
+    monkeypatch.setattr("explorer.ui.view.SLOW", 1e9)
     executor.busy = True
     polls = 0
     while True:

@@ -8,6 +8,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -164,10 +165,13 @@ def test_it_measures_while_it_trains(kept: Executor) -> None:
     refused = kept.measure([parse("resnet-8,data=mnist")])
     with pytest.raises(ValueError, match=r"^mnist is not on this machine"):
         refused.result(PATIENCE)
-    many = [kept.measure([parse(f"resnet-8,width=4,seed={seed}")]) for seed in range(6)]
-    keys = [future.result(PATIENCE)[0]["key"] for future in many]
-    assert keys == [parse(f"resnet-8,width=4,seed={seed}").key for seed in range(6)]
-    assert kept.asked == {}
+    specs = [parse(f"resnet-8,width=4,seed={seed}") for seed in range(12)]
+    with ThreadPoolExecutor(4) as threads:  # questions of several visitors at once
+        answers = [
+            future.result(PATIENCE) for future in threads.map(lambda s: kept.measure([s]), specs)
+        ]
+    assert [answer[0]["key"] for answer in answers] == [spec.key for spec in specs]
+    assert not kept.measuring
     kept.command(comparison.id, "stop")
     wait_for(kept, comparison, "stopped")
     until(lambda: idle(kept))
@@ -208,6 +212,25 @@ def test_a_deleted_comparison_in_the_queue_stops_nobody(kept: Executor) -> None:
     until(lambda: idle(kept))
     with pytest.raises(StoreError, match=r"^comparison: '\w+' is not in the store$"):
         kept.resume(second.id)
+
+
+def test_a_disk_that_takes_no_checkpoint_fails_one_run_and_no_more(kept: Executor) -> None:
+    folder = kept.store.path.parent / "checkpoints"
+    aside = folder.rename(folder.with_name("aside"))
+    folder.write_text("in the way")
+    try:
+        failed = wait_for(kept, kept.start(arms(20)), "failed")
+    finally:
+        folder.unlink()
+        aside.rename(folder)
+    for run in failed.runs:
+        assert run.message.startswith("the checkpoint of plain-8 cannot be written: ")
+        assert "\n" not in run.message
+        assert run.step == 20
+    until(lambda: idle(kept))
+    kept.resume(failed.id)
+    assert losses(kept.store, wait_for(kept, failed, "done")) == unbroken(20)
+    until(lambda: idle(kept))
 
 
 def test_a_killed_worker_leaves_every_committed_step_and_the_run_goes_on(kept: Executor) -> None:
@@ -287,10 +310,9 @@ def test_a_new_program_goes_on_with_another_ones_run_and_shutdown_leaves_no_proc
     running, waiting = executor.start(arms(150)), executor.start(arms(150))
     trained(executor, running, 10)
     workers = [executor.measurer, *executor.trainers]
-    started = time.monotonic()
     executor.shutdown()
-    assert time.monotonic() - started < 3  # in order, and not after the grace of the stubborn
-    assert all(worker.process.poll() is not None for worker in workers)
+    ends = {worker.process.returncode for worker in workers}
+    assert ends == {0}  # in order: not killed, nor ended by themselves when the grace was over
     assert {run.state for run in now(executor, running).runs} == {"interrupted"}
     messages = {run.message for run in now(executor, waiting).runs}
     assert messages == {"the app ended before it was its turn"}

@@ -22,8 +22,9 @@ ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = "no Chromium that Playwright can start; `make browser` gets both"
-DRAWN = """() => document.querySelector("[data-testid=chart-profile] .plot:not(.skeleton) .main-svg")
-    && performance.timeOrigin + performance.now()"""  # ms since 1970, once the profile is drawn
+# Milliseconds since 1970, once the profile is drawn.
+DRAWN = """() => document.querySelector("[data-chart=profile] .plot:not(.skeleton) .main-svg")
+    && performance.timeOrigin + performance.now()"""
 
 
 class App:

@@ -1,6 +1,7 @@
 """The default watch against a monitor of module hooks, as people write them, for like readings."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from explorer.data.order import BatchOrder
 from explorer.network import Network, build
 from explorer.probes import Watch
 from explorer.spec import RunSpec, parse
-from explorer.train import Trainer, make_optimizer, one_thread
+from explorer.training import Trainer, make_optimizer, one_thread
 
 STEPS = 25  # one full period of the default watch
 PAIRS = 5
@@ -37,7 +38,8 @@ class Monitor:
             self.log[f"{name}/mean"] = output.mean().item()
             self.log[f"{name}/std"] = output.std().item()
             self.log[f"{name}/dead"] = (output.amax(0) <= 0).float().mean().item()
-            output.register_hook(lambda gradient: self._of_gradient(name, gradient))
+            read = partial(self._of_gradient, name)
+            output.register_hook(read)  # type: ignore[no-untyped-call]
 
         return hook
 

@@ -50,7 +50,7 @@ class Training:
         return (last - first) / (ended - began)
 
     def _reach(self, step: int) -> tuple[int, float]:
-        wait_until(lambda: self.committed() >= step, 0.005)
+        wait_until(lambda: self.committed() >= step, 0.02)
         return self.committed(), time.perf_counter()
 
 

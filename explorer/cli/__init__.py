@@ -22,6 +22,7 @@ from explorer.cli.show import (
     print_runs,
     use_store,
 )
+from explorer.home import home
 from explorer.spec import parse
 
 ENDS = ("done", "diverged", "stopped")
@@ -51,6 +52,7 @@ def app(
 ) -> None:
     """Open the app in the browser."""
     use_store(store)
+    home()  # made now, so that a place where none can be is one line here
     os.environ["EXPLORER_DEVICE"] = device
     os.environ["EXPLORER_MAX_WORKERS"] = str(max_workers)
     root = Path(__file__).parents[1]

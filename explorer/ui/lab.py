@@ -20,6 +20,10 @@ class Lab:
     executor: Executor
     notices: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if self.store.notice:
+            self.notices.append(self.store.notice)
+
     def take_notice(self) -> str:
         """A line for the first visitor who asks, such as that a damaged store was set aside."""
         return self.notices.pop() if self.notices else ""
@@ -37,8 +41,7 @@ def lab() -> Lab:
             device = os.environ.get("EXPLORER_DEVICE", "auto")
             most = int(os.environ.get("EXPLORER_MAX_WORKERS", "0")) or None
             store = Store()
-            notices = [store.notice] if store.notice else []
-            holder.lab = Lab(store, Executor(store, device, most), notices)  # type: ignore[attr-defined]
+            holder.lab = Lab(store, Executor(store, device, most))  # type: ignore[attr-defined]
         made: Lab = holder.lab
         return made
 

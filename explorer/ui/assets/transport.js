@@ -118,7 +118,9 @@ function makeButton(name) {
   const icon = svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path"));
   const button = html("button", { type: "button", "data-testid": name }, icon);
   setEnabled(button, false);
-  button.append(html("span", { class: "word" }));
+  const word = html("span", { class: "word" });
+  setText(word, LABELS[name]);
+  button.append(word);
   become(button, name);
   return button;
 }
@@ -129,7 +131,6 @@ function become(button, command) {
   button.dataset.command = command;
   button.title = HINTS[command];
   button.querySelector("path").setAttribute("d", ICONS[command]);
-  setText(button.querySelector(".word"), LABELS[command]);
 }
 
 function show(root, parts, view) {
@@ -142,6 +143,8 @@ function show(root, parts, view) {
   const { controls } = view;
   const primary = controls.pause ? "pause" : controls.resume ? "resume" : "play";
   become(parts.play, primary);
+  const again = primary === "play" && ENDED.includes(view.state);
+  setText(parts.play.querySelector(".word"), again ? "Play again" : LABELS[primary]);
   setEnabled(parts.play, controls[primary]);
   for (const name of ["step", "stop", "reset"]) setEnabled(parts[name], controls[name]);
   setAttribute(root, "data-state", view.state);
