@@ -2,13 +2,13 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
 
 from explorer import checkpoint
+from explorer.changes import apply, check
 from explorer.data import load
 from explorer.spec import RunSpec, SpecError, parse
 from explorer.store import Comparison, Event, Run, State, Store, StoreError
@@ -244,39 +244,12 @@ def one_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def check(event: Event, specs: Sequence[RunSpec]) -> None:
-    """SpecError if the change cannot be made to the arms, of these specs, that it concerns.
-
-    A plain network has no skip to set, so a change of all skips leaves it as it is.
-    """
-    for spec in (spec for index, spec in enumerate(specs) if event.concerns(index)):
-        blocks = spec.network.block_count
-        if event.kind == "lr":
-            spec.recipe.replace(lr=event.value)
-        elif len(event.numbers) != blocks:
-            raise SpecError(event.kind, event.value, f"a list of {blocks} gates")
-        elif event.kind == "residual" or spec.network.shortcut != "none":
-            spec.network.replace(**{event.kind: event.value})
-
-
 def save(trainer: Trainer, run: Run) -> None:
     """Write the arm's checkpoint; StoreError if the disk does not take it."""
     try:
         checkpoint.save(trainer, run.id)
     except (OSError, SafetensorError) as error:
         raise StoreError(f"the checkpoint of {run.arm} cannot be written: {error}") from None
-
-
-def apply(event: Event, trainer: Trainer) -> None:
-    """Carry out a recorded change on one arm."""
-    if event.kind == "lr":
-        trainer.set_lr(event.numbers[0])
-        return
-    for block, gate in zip(trainer.network.all_blocks, event.numbers, strict=True):
-        if event.kind == "skip":
-            block.skip = gate
-        else:
-            block.residual_gate = gate
 
 
 def keep_points(store: Store, spec: RunSpec) -> None:
@@ -295,7 +268,7 @@ class Measurer:
 
     def answer(self, command: dict[str, Any]) -> dict[str, Any]:
         """The flow of each spec in `command["specs"]`, or one line of what is wrong."""
-        from explorer.experiments.flow import flow
+        from explorer.flow import flow
 
         try:
             runs = [parse(text) for text in command["specs"]]

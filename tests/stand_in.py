@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from explorer.experiments.flow import flow
+from explorer.flow import flow
 from explorer.spec import RunSpec
 from explorer.store import Comparison, Store, this_process
 from explorer.ui.lab import Lab

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from explorer.experiments.flow import Flow, fitted_rate, flow
+from explorer.flow import Flow, fitted_rate, flow
 from explorer.network import build
 from explorer.probes import weighted
 from explorer.probes.flow import gradient_flow, profile

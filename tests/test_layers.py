@@ -18,8 +18,8 @@ ROWS = (
     {"shortcuts", "init", "network", "data"},
     {"theory"},
     {"probes"},
-    {"training", "experiments.flow"},
-    {"store", "checkpoint", "chores", "session", "worker", "executors"},
+    {"training", "flow"},
+    {"store", "checkpoint", "changes", "chores", "session", "worker", "processes", "executors"},
     {"experiments", "claims"},
     {"diagnosis", "figures"},
     {"*"},
@@ -29,7 +29,7 @@ ROWS = (
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 
 STREAMLIT = {"ui", "pages", "app"}
-NO_TORCH = {"theory", "store", "executors", "diagnosis", "figures", *ROWS[0], *ROWS[1]}
+NO_TORCH = {"theory", "store", "processes", "executors", "diagnosis", "figures", *ROWS[0], *ROWS[1]}
 TORCH = {"torch", "torchvision", "captum"}
 
 

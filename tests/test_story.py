@@ -11,7 +11,7 @@ import pytest
 
 from explorer.diagnosis import gradient_flow_verdict
 from explorer.experiments.arms import PRESETS
-from explorer.experiments.flow import flow
+from explorer.flow import flow
 from explorer.spec import RunSpec, parse
 from explorer.training import train
 

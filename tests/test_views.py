@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from explorer.experiments.arms import DEFAULT, PRESETS
-from explorer.experiments.flow import flow
+from explorer.flow import flow
 from explorer.session import Session
 from explorer.spec import parse
 from explorer.store import Comparison, Event, Store, StoreError, this_process

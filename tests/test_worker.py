@@ -18,8 +18,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from explorer import executors
-from explorer.executors import Chore, Executor, Worker
+from explorer import executors, processes
+from explorer.executors import Executor
+from explorer.processes import Chore, Worker
 from explorer.spec import SpecError, parse
 from explorer.store import Comparison, Event, Store, StoreError, owner_alive, this_process
 from explorer.training import train
@@ -408,9 +409,9 @@ def test_a_log_that_cannot_be_written_does_not_matter(home: Path) -> None:
 def test_a_log_starts_anew_when_it_is_large(home: Path) -> None:
     home.mkdir()
     log = home / "worker.log"
-    log.write_bytes(b"x" * (executors.LARGEST_LOG + 1))
+    log.write_bytes(b"x" * (processes.LARGEST_LOG + 1))
     dead_worker()
-    assert log.stat().st_size < executors.LARGEST_LOG
+    assert log.stat().st_size < processes.LARGEST_LOG
 
 
 def chore(**command: Any) -> tuple[Chore, list[str]]:

@@ -76,7 +76,7 @@ def flow(
     as_json: Json = False,
 ) -> None:
     """Measure gradient and signal by depth at initialisation, beside the prediction."""
-    from explorer.experiments.flow import flow as measure
+    from explorer.flow import flow as measure
     from explorer.training import one_thread, resolve_device
 
     run = parse(spec)

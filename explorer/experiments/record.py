@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from explorer.experiments.arms import PRESETS
-from explorer.experiments.flow import flow
+from explorer.flow import flow
 from explorer.training import one_thread
 
 FILE = Path(__file__).parents[1] / "recorded" / "flows.json"

@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from explorer.catalog import BUILT_IN
-from explorer.executors import Chore
 from explorer.home import home
+from explorer.processes import Chore
 from explorer.ui.state import change, complain
 
 CHORE = "chore"  # the session's one chore

@@ -19,6 +19,7 @@ from explorer.ui.lab import Lab
 BAND_SEEDS = 8
 SLOW = 0.5  # seconds a seed, above which there is no band
 PATIENCE = 2.0  # seconds that an answer is waited for
+BRIEF = 0.3  # the same where recorded flows can stand in: a page is not kept waiting for torch
 MOST_ASKED = 200  # questions kept open
 
 Flow = dict[str, Any]
@@ -33,8 +34,11 @@ class Flows:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def first(self, specs: Sequence[RunSpec]) -> list[Flow] | None:
-        """One flow a spec, or None if they take longer than PATIENCE; ValueError if impossible."""
-        return self._ask(specs, PATIENCE)
+        """One flow a spec, or None if that takes longer than a page waits.
+
+        ValueError if they cannot be measured.
+        """
+        return self._ask(specs, min(BRIEF, PATIENCE) if recorded_flows(specs) else PATIENCE)
 
     def band(self, spec: RunSpec) -> list[Flow]:
         """The flows of further seeds that are there by now.

@@ -9,6 +9,7 @@ from explorer.figures import alt_text
 from explorer.store import Comparison
 from explorer.ui.drawing import Screen, as_json, draw
 from explorer.ui.flows import BAND_SEEDS, SLOW, Flow, Flows, recorded, recorded_flows
+from explorer.ui.kept import Kept
 from explorer.ui.lab import Lab
 from explorer.ui.scene import Scene, scene_at_rest, scene_of
 from explorer.ui.traces import Traces
@@ -25,6 +26,7 @@ CONTROLS = {
     "interrupted": ("resume", "reset"),
     "failed": ("resume", "reset"),
 }
+SELDOM = ("heatmap",)  # drawn once a second while it trains: dear, and little changes in it
 GONE = "That run is not on this machine: it was deleted, or made elsewhere."
 
 
@@ -35,6 +37,7 @@ class Views:
         self.lab = lab
         self.flows = Flows(lab)
         self.traces = Traces(lab.store)
+        self.kept: Kept[tuple[Any, str]] = Kept(seconds=1.0, most=16)
 
     def view(self, specs: Arms, run: str, screen: Screen) -> dict[str, Any]:
         """The view of comparison `run`, or of `specs` untrained if there is none of that id."""
@@ -48,10 +51,23 @@ class Views:
         answer["controls"] = {name: name in CONTROLS[answer["state"]] for name in names}
         answer["arms"] = [_arm(scene, index) for index in range(len(scene.arms))]
         answer["sentences"] = _sentences(scene)
-        drawn = {name: draw(name, scene, screen, answer["note"]) for name in screen.show}
-        answer["figures"] = {n: f and as_json(f) for n, f in drawn.items()}
-        answer["alts"] = {n: alt_text(f) for n, f in drawn.items() if f is not None}
+        drawn = {name: self._drawn(name, scene, screen, answer) for name in screen.show}
+        answer["figures"] = {name: figure for name, (figure, _) in drawn.items()}
+        answer["alts"] = {name: alt for name, (figure, alt) in drawn.items() if figure}
         return answer
+
+    def _drawn(
+        self, name: str, scene: Scene, screen: Screen, answer: dict[str, Any]
+    ) -> tuple[Any, str]:
+        """The figure as JSON, None where there is none, and what it shows in words."""
+
+        def make() -> tuple[Any, str]:
+            figure = draw(name, scene, screen, answer["note"])
+            return (None, "") if figure is None else (as_json(figure), alt_text(figure))
+
+        if scene.comparison is None or answer["state"] != "running" or name not in SELDOM:
+            return make()
+        return self.kept.get((scene.comparison.id, name, screen), make)
 
     def _at_rest(self, specs: Arms) -> tuple[dict[str, Any], Scene]:
         note = message = ""

@@ -50,6 +50,7 @@ export const mount = mountable("charts", (root) => {
       if (data.url === state.url && layout === state.shown) return;
       state.shown = layout;
       state.url = data.url;
+      loadPlotly(data.plotly).catch(() => {}); // early: a chart that fails to get it says so
       state.unsubscribe?.();
       state.unsubscribe = subscribe(data.url, onView, look);
     },
