@@ -108,7 +108,6 @@ class Views:
         elapsed = max(run.elapsed_s for run in runs)
         speed = step / elapsed if elapsed > 0 and step > 0 else None
         running = comparison.state == "running"
-        messages = [f"{run.arm}: {run.message}" for run in runs if run.message]
         return {
             "busy": comparison.state in ("queued", "running"),
             "state": comparison.state,
@@ -117,9 +116,17 @@ class Views:
             "seconds_left": (steps - step) / speed if running and speed else None,
             "steps_per_s": speed,
             "queue": self.lab.executor.queue_position(comparison.id),
-            "message": " ".join(dict.fromkeys(messages)),
+            "message": _messages(comparison),
             "note": f"step {max(step, 0)}, seed {runs[0].spec.seed}, {runs[0].device}",
         }, scene
+
+
+def _messages(comparison: Comparison) -> str:
+    """What the store says of the runs: once if it says the same of all, else arm by arm."""
+    runs = comparison.runs
+    if len({run.message for run in runs}) == 1:
+        return runs[0].message
+    return " ".join(f"{run.arm}: {run.message}" for run in runs if run.message)
 
 
 def _seeds(bands: Sequence[Sequence[Flow]]) -> str:
