@@ -336,8 +336,8 @@ ALL = {"step", "gradient", "activation", "update", "test"}
     [
         (0, ALL),
         (1, {"step"}),
-        (2, {"step", "gradient"}),
-        (25, ALL - {"gradient"}),
+        (5, {"step", "gradient"}),
+        (25, ALL),
         (30, {"step", "gradient"}),
         (50, ALL),
     ],

@@ -99,7 +99,7 @@ class Watch:
     Scalars come every step for nothing; a reading of every block costs a share of a step.
     """
 
-    gradient: int = 2
+    gradient: int = 5
     activation: int = 25
     test: int = 25
 

@@ -57,10 +57,17 @@ class Flows:
         return found
 
     def _ask(self, specs: Sequence[RunSpec], patience: float) -> list[Flow] | None:
+        """The flows of `specs`, those unknown measured; a cut skip leaves its plain twin known."""
+        known = {s.start_key: self.lab.store.cache_get("flow", s.start_key) for s in specs}
+        unknown = [spec for spec in specs if known[spec.start_key] is None]
+        measured = self._measured(unknown, patience) if unknown else []
+        if measured is None:
+            return None
+        known |= {spec.start_key: flow for spec, flow in zip(unknown, measured, strict=True)}
+        return [flow for spec in specs if (flow := known[spec.start_key]) is not None]
+
+    def _measured(self, specs: Sequence[RunSpec], patience: float) -> list[Flow] | None:
         keys = tuple(spec.start_key for spec in specs)
-        known = [self.lab.store.cache_get("flow", key) for key in keys]
-        if all(flow is not None for flow in known):
-            return [flow for flow in known if flow is not None]
         with self.lock:
             self._forget()
             future = self.asked.get(keys)
