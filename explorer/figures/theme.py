@@ -78,6 +78,7 @@ def _template(look: Look) -> dict[str, Any]:
         "title": {"font": {"color": look.quiet, "size": FONT_SIZE}, "standoff": 6},
         "zeroline": False,
         "automargin": True,
+        "ticklabeloverflow": "allow",  # else every label is measured at every live update
     }
     clear = "rgba(0,0,0,0)"
     return {

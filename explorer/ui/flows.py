@@ -5,7 +5,9 @@ band grows while the page stays quick to answer.
 """
 
 import json
+import math
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, TimeoutError
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from explorer.spec import RunSpec
 from explorer.ui.lab import Lab
 
 BAND_SEEDS = 8
+QUIET = 0.8  # seconds without a change before the band grows
 SLOW = 0.5  # seconds a seed, above which there is no band
 PATIENCE = 2.0  # seconds that an answer is waited for
 BRIEF = 0.3  # the same where recorded flows can stand in: a page is not kept waiting for torch
@@ -31,6 +34,7 @@ class Flows:
 
     lab: Lab
     asked: dict[tuple[str, ...], "Future[list[Flow]]"] = field(default_factory=dict)
+    asked_at: float = -math.inf  # when a visitor last waited for a measurement
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def first(self, specs: Sequence[RunSpec]) -> list[Flow] | None:
@@ -48,6 +52,8 @@ class Flows:
         """
         found = []
         for more in range(BAND_SEEDS):
+            if more > 0 and time.monotonic() - self.asked_at < QUIET:
+                break  # a visitor who has just changed something may change more
             flows = self._ask([spec.replace(seed=(spec.seed + more) % 2**31)], 0.0)
             if flows is None:
                 break
@@ -75,6 +81,7 @@ class Flows:
                 return None
             if future is None:
                 future = self.asked[keys] = self.lab.executor.measure(specs)
+                self.asked_at = time.monotonic() if patience else self.asked_at
         try:
             flows = future.result(timeout=patience)
             for key, flow in zip(keys, flows, strict=True):

@@ -10,7 +10,6 @@ import { subscribe, wakeAll } from "./live.js";
 const NARROW = 700; // px, also in panel.css
 const HEIGHT = 340; // px, of a chart whose figure names none
 const SENTENCES = "sentences";
-const MAP_EVERY = 1000; // ms between two drawings of a heat map
 const CONFIG = {
   responsive: false, // the cards are watched here, which also sees a sidebar open
   displaylogo: false,
@@ -106,10 +105,6 @@ function finding() {
   return html("li", {}, html("span"), " ", html("span", { class: "quiet" }));
 }
 
-function isMap(figure) {
-  return figure.data.some((trace) => trace.type === "heatmap");
-}
-
 function makeChart(id, plotlyUrl) {
   const plot = html("div", { class: "plot skeleton" });
   const picture = html("div", { class: "picture", role: "group", "aria-label": id }, plot);
@@ -117,7 +112,7 @@ function makeChart(id, plotlyUrl) {
   const savers = html("div", { class: "savers" });
   const node = html("section", { class: "card", "data-chart": id, "data-testid": `chart-${id}` });
   node.append(html("div", { class: "card-head" }, title, savers), picture);
-  const drawing = { figure: null, next: null, busy: false, drawn: "", at: -Infinity, gone: false };
+  const drawing = { figure: null, next: null, busy: false, drawn: "", gone: false };
 
   for (const [format, save] of Object.entries(SAVERS)) {
     const button = html("button", { type: "button", class: "quiet-button" }, format);
@@ -161,11 +156,6 @@ function makeChart(id, plotlyUrl) {
       setAttribute(node, "hidden", figure === null);
       setAttribute(picture, "aria-label", view.alts?.[id] ?? id);
       if (figure === null) return;
-      // A map is dear to draw and changes little: while training goes on, once a second does.
-      if (view.state === "running" && isMap(figure) && performance.now() - drawing.at < MAP_EVERY) {
-        return;
-      }
-      drawing.at = performance.now();
       const text = JSON.stringify(figure);
       if (text === drawing.drawn) return;
       drawing.drawn = text;
