@@ -58,8 +58,8 @@ PRESETS = (
     Preset(
         "BatchNorm and skips",
         ("plain-56,width=8", "resnet-56,width=8"),
-        "The same layers, weights and batches: with skip connections the gradient grows some tens of "
-        "times towards the input instead of thousands, and the network learns.",
+        "The same layers, weights and batches: with skip connections the gradient grows some tens "
+        "of times towards the input instead of thousands, and the network learns.",
     ),
 )
 DEFAULT = PRESETS[-1]
