@@ -70,6 +70,8 @@ class RunRecord(Checked):
     message: str
     edited: bool
     versions: dict[str, str]
+    tags: list[str] = []
+    note: str = ""
     traces: list[TraceRecord]
 
     @model_validator(mode="after")

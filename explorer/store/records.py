@@ -11,7 +11,9 @@ State = Literal[
     "queued", "running", "paused", "done", "stopped", "interrupted", "failed", "diverged"
 ]
 ACTIVE: tuple[State, ...] = ("running", "paused", "queued")  # some process should own it
+ENDED: tuple[State, ...] = ("done", "diverged")  # nothing is left to train
 EventKind = Literal["lr", "skip", "residual"]
+SweepState = Literal["running", "cancelled", "interrupted", "done"]
 
 # The state of a group is the first of these that one of its runs is in; an arm that
 # diverged beside one that is done is a finished comparison.
@@ -35,7 +37,8 @@ class Run:
     """One arm of a comparison. Times are seconds since 1970; `arm` is a user's text.
 
     `step` is the last committed step, -1 before any; `key` is the spec's content key;
-    `edited` says that someone changed a rate or a gate while it trained.
+    `edited` says that someone changed a rate or a gate while it trained. `tags`, `note` and
+    `pinned` are what a person has made of it.
     """
 
     id: int
@@ -53,6 +56,76 @@ class Run:
     message: str
     edited: bool
     versions: dict[str, str]
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    pinned: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run as a line of a table, with or without a spec: watched modules have none.
+
+    `network` is the spec's short form or the module's name; `last` has the newest value of
+    every probe with one site, by name.
+    """
+
+    id: int
+    comparison: str
+    arm: str
+    spec: RunSpec | None
+    network: str
+    key: str
+    state: State
+    step: int
+    device: str
+    elapsed_s: float
+    created: float
+    updated: float
+    message: str
+    edited: bool
+    versions: dict[str, str]
+    tags: tuple[str, ...]
+    note: str
+    pinned: bool
+    last: dict[str, float]
+
+    @property
+    def watched(self) -> bool:
+        """Whether it is somebody's own loop, recorded by `explorer.watch`."""
+        return not self.key
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a sweep: its spec, and the stored run (None: not started yet)."""
+
+    index: int
+    spec: RunSpec
+    key: str
+    run: Run | None
+
+    @property
+    def state(self) -> State:
+        """The run's state; queued before it has one."""
+        return self.run.state if self.run else "queued"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs over a grid, in the order in which they start."""
+
+    id: str
+    name: str
+    created: float
+    owner: str
+    state: SweepState
+    message: str
+    members: tuple[Member, ...]
+
+    @property
+    def unfinished(self) -> tuple[Member, ...]:
+        """The members that have not come to an end of their own."""
+        return tuple(member for member in self.members if member.state not in ENDED)
 
 
 @dataclass(frozen=True)

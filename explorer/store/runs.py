@@ -7,11 +7,12 @@ import string
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from explorer.spec import RunSpec, SpecError, quote
 from explorer.store import checkpoints
-from explorer.store.records import ACTIVE, Comparison, Event, Run, StoreError
+from explorer.store.records import ACTIVE, ENDED, Comparison, Event, Run, StoreError
 
 MOST_ARMS = 4
 LONGEST_ARM = 80  # characters
@@ -19,8 +20,12 @@ ID_LETTERS = string.ascii_lowercase + string.digits
 ID_LENGTH = 8
 FIELDS = tuple(field.name for field in fields(Run))  # the table has a column for each
 COLUMNS = ", ".join(f'"{name}"' for name in FIELDS)
-ENDED = "the program that ran it ended {ended}; Resume continues from step {step}"
-ACTIVE_LIST = ", ".join(f"'{state}'" for state in ACTIVE)
+INTERRUPTED = "the program that ran it ended {ended}; Resume continues from step {step}"
+WATCHED = "the program that ran it ended {ended}"
+NO_SPEC = "it was recorded from a module of your own, which only the Runs page shows"
+OWN = '"name":"own:'  # in the JSON of a spec on a person's own data
+PRESENT = "deleted IS NULL"  # of a run that nobody has set aside
+ACTIVE_LIST, ENDED_LIST = (", ".join(f"'{s}'" for s in states) for states in (ACTIVE, ENDED))
 
 
 def check_arms(arms: Sequence[str]) -> None:
@@ -32,12 +37,17 @@ def check_arms(arms: Sequence[str]) -> None:
             raise StoreError(f"arm: {quote(arm)} is not allowed; at most {LONGEST_ARM} characters")
 
 
+def new_id() -> str:
+    """A name for a comparison or a sweep that no other has."""
+    return "".join(secrets.choice(ID_LETTERS) for _ in range(ID_LENGTH))
+
+
 def add(
     connection: sqlite3.Connection, arms: Sequence[tuple[str, RunSpec]], owner: str, created: float
 ) -> tuple[str, list[int]]:
     """Insert a comparison of queued runs; returns its id and theirs."""
     check_arms([arm for arm, _ in arms])
-    comparison = "".join(secrets.choice(ID_LETTERS) for _ in range(ID_LENGTH))
+    comparison = new_id()
     connection.execute(
         "INSERT INTO comparison (id, created, owner) VALUES (?, ?, ?)", (comparison, created, owner)
     )
@@ -52,13 +62,35 @@ def add(
     return comparison, ids
 
 
-def _run(row: Sequence[Any]) -> Run:
+def as_run(row: Sequence[Any]) -> Run:
     """A row of COLUMNS as a Run; SpecError if its data set is no longer on this machine."""
-    values = dict(zip(FIELDS, row, strict=True))
-    values["spec"] = RunSpec.from_json(values["spec"])
-    values["edited"] = bool(values["edited"])
-    values["versions"] = json.loads(values["versions"])
+    values = as_values(FIELDS, row)
+    values["spec"] = spec_of(values["spec"])
     return Run(**values)
+
+
+def as_values(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    """A row of the table of runs by column, JSON and truth values read; the spec stays text."""
+    values = dict(zip(columns, row, strict=True))
+    for name in ("edited", "pinned"):
+        values[name] = bool(values[name])
+    values["versions"] = json.loads(values["versions"])
+    values["tags"] = tuple(json.loads(values["tags"]))
+    return values
+
+
+def spec_of(text: str) -> RunSpec:
+    """The stored spec; SpecError if its data set is no longer on this machine, or it has none."""
+    if not text:
+        raise SpecError("run", "watched", NO_SPEC)
+    if OWN in text:  # read anew each time: a person's own data may have gone
+        return RunSpec.from_json(text)
+    return _known_spec(text)
+
+
+@lru_cache(maxsize=4096)
+def _known_spec(text: str) -> RunSpec:
+    return RunSpec.from_json(text)
 
 
 def run(connection: sqlite3.Connection, run_id: int) -> Run | None:
@@ -69,21 +101,23 @@ def run(connection: sqlite3.Connection, run_id: int) -> Run | None:
 
 def _shown(row: Sequence[Any]) -> Run:
     try:
-        return _run(row)
+        return as_run(row)
     except SpecError as error:
         raise StoreError(f"run {row[0]} cannot be shown: {error}") from error
 
 
 def recent(connection: sqlite3.Connection, limit: int) -> list[Run]:
     """Runs, newest first, but for those whose specs cannot be built here."""
-    rows = connection.execute(f"SELECT {COLUMNS} FROM run ORDER BY id DESC LIMIT ?", (limit,))
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM run WHERE {PRESENT} ORDER BY id DESC LIMIT ?", (limit,)
+    )
     return list(_those_that_can_be(rows))
 
 
 def _those_that_can_be(rows: Iterable[Sequence[Any]]) -> Iterable[Run]:
     for row in rows:
         try:
-            yield _run(row)
+            yield as_run(row)
         except SpecError:  # a data set was removed; its runs are back when it is
             continue
 
@@ -94,15 +128,19 @@ def comparison(connection: sqlite3.Connection, name: str) -> Comparison | None:
     if created is None:
         return None
     rows = connection.execute(
-        f'SELECT {COLUMNS} FROM run WHERE comparison = ? ORDER BY "index"', (name,)
+        f'SELECT {COLUMNS} FROM run WHERE comparison = ? AND {PRESENT} ORDER BY "index"', (name,)
     )
-    return Comparison(name, created[0], tuple(_shown(row) for row in rows))
+    runs = tuple(_shown(row) for row in rows)
+    return Comparison(name, created[0], runs) if runs else None
 
 
 def recent_comparisons(connection: sqlite3.Connection, limit: int) -> list[Comparison]:
     """Comparisons, newest first, but for those with a spec that cannot be built here."""
     names = connection.execute(
-        "SELECT id FROM comparison ORDER BY created DESC, rowid DESC LIMIT ?", (limit,)
+        "SELECT id FROM comparison WHERE id IN"
+        f" (SELECT comparison FROM run WHERE {PRESENT} AND spec != '')"
+        " ORDER BY created DESC, rowid DESC LIMIT ?",
+        (limit,),
     ).fetchall()
     found = []
     for (name,) in names:
@@ -117,17 +155,29 @@ def find(connection: sqlite3.Connection, keys: Sequence[str]) -> Comparison | No
     """The newest comparison that has just these keys, in order, and was not edited."""
     names = connection.execute(
         "SELECT comparison.id FROM run JOIN comparison ON comparison.id = run.comparison"
-        ' WHERE run.key = ? AND run."index" = 0'
+        f' WHERE run.key = ? AND run."index" = 0 AND run.{PRESENT}'
         " ORDER BY comparison.created DESC, comparison.rowid DESC",
         (keys[0] if keys else "",),
     ).fetchall()
     for (name,) in names:
         rows = connection.execute(
-            'SELECT "index", key, edited FROM run WHERE comparison = ? ORDER BY "index"', (name,)
+            'SELECT "index", key, edited FROM run WHERE comparison = ?'
+            f' AND {PRESENT} ORDER BY "index"',
+            (name,),
         ).fetchall()
         if rows == [(index, key, 0) for index, key in enumerate(keys)]:
             return comparison(connection, name)
     return None
+
+
+def finished(connection: sqlite3.Connection, key: str) -> int | None:
+    """The newest run of this spec that came to its end and that nobody changed."""
+    row = connection.execute(
+        f"SELECT id FROM run WHERE key = ? AND edited = 0 AND {PRESENT}"
+        f" AND state IN ({ENDED_LIST}) ORDER BY id DESC LIMIT 1",
+        (key,),
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def insert_event(connection: sqlite3.Connection, name: str, event: Event) -> None:
@@ -198,13 +248,15 @@ def active(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 def interrupt(connection: sqlite3.Connection, name: str, owner: str) -> bool:
     """Mark the active runs of a comparison that `owner` still has; whether there were any."""
     rows = connection.execute(
-        "SELECT run.id, run.step FROM run JOIN comparison ON comparison.id = run.comparison"
+        "SELECT run.id, run.step, run.spec FROM run"
+        " JOIN comparison ON comparison.id = run.comparison"
         f" WHERE comparison.id = ? AND comparison.owner = ? AND run.state IN ({ACTIVE_LIST})",
         (name, owner),
     ).fetchall()
-    for run_id, step in rows:
+    for run_id, step, spec in rows:
         ended = f"at step {step}" if step >= 0 else "before its first step"
-        message = ENDED.format(ended=ended, step=checkpoints.step_of(run_id))
+        said = INTERRUPTED if spec else WATCHED
+        message = said.format(ended=ended, step=checkpoints.step_of(run_id))
         connection.execute(
             "UPDATE run SET state = 'interrupted', message = ?, updated = ? WHERE id = ?",
             (message, time.time(), run_id),

@@ -7,7 +7,7 @@ from pathlib import Path
 from explorer.store import checkpoints
 from explorer.store.records import StoreError
 
-VERSION = 1  # of the tables; raise it when an older program could not read them
+VERSION = 2  # of the tables; raise it when an older program could not read them
 APPLICATION = 0x52455850  # "REXP": tells our files from other programs' databases
 BUSY_SECONDS = 10.0
 LONGEST_LOG = 16_000_000  # bytes the write-ahead log keeps once its content is in the file
@@ -15,7 +15,7 @@ LONGEST_LOG = 16_000_000  # bytes the write-ahead log keeps once its content is 
 # A reading is one row, and rows are clustered by (run, probe, step): a trace is one range scan.
 # Run ids are never used again, since checkpoint files bear them. The triggers keep
 # `changes`, the token by which a reader sees that anything of a comparison is new.
-TABLES = (
+FIRST = (
     """CREATE TABLE comparison (
         id TEXT PRIMARY KEY,
         created REAL NOT NULL,
@@ -78,6 +78,39 @@ TABLES = (
         UPDATE comparison SET changes = changes + 1 WHERE id = new.comparison; END""",
 )
 
+# Format 2: what a person writes on a run, runs set aside for deletion, and sweeps. A member
+# of a sweep has its run once that is started or found; a run may be in several sweeps.
+SECOND = (
+    "ALTER TABLE run ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE run ADD COLUMN note TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE run ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE run ADD COLUMN deleted REAL",
+    """CREATE TABLE sweep (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        created REAL NOT NULL,
+        owner TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'running',
+        message TEXT NOT NULL DEFAULT '',
+        changes INTEGER NOT NULL DEFAULT 1)""",
+    """CREATE TABLE member (
+        sweep TEXT NOT NULL REFERENCES sweep (id) ON DELETE CASCADE,
+        "index" INTEGER NOT NULL,
+        spec TEXT NOT NULL,
+        key TEXT NOT NULL,
+        run INTEGER REFERENCES run (id) ON DELETE SET NULL,
+        PRIMARY KEY (sweep, "index")) WITHOUT ROWID""",
+    "CREATE INDEX member_run ON member (run)",
+    """CREATE TRIGGER member_run_updated AFTER UPDATE ON run BEGIN
+        UPDATE sweep SET changes = changes + 1
+        WHERE id IN (SELECT sweep FROM member WHERE run = new.id); END""",
+    """CREATE TRIGGER member_updated AFTER UPDATE ON member BEGIN
+        UPDATE sweep SET changes = changes + 1 WHERE id = new.sweep; END""",
+    """CREATE TRIGGER sweep_updated AFTER UPDATE OF state, owner, message ON sweep BEGIN
+        UPDATE sweep SET changes = changes + 1 WHERE id = new.id; END""",
+)
+FORMATS = (FIRST, SECOND)  # the statements that lead from each format to the next
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in autocommit mode with every table there; sqlite3.Error or StoreError."""
@@ -133,16 +166,17 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    """Make the tables if this is a new file: all of them or, if it is interrupted, none."""
-    if _number(connection, "user_version"):
+    """Make the tables, or those that an older format lacks: all or, if interrupted, none."""
+    if _number(connection, "user_version") == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
-    if not _number(connection, "user_version"):  # else another process was faster
-        for statement in TABLES:
-            connection.execute(statement)
+    version = _number(connection, "user_version")  # perhaps another process was faster
+    for statement in (statement for format_ in FORMATS[version:] for statement in format_):
+        connection.execute(statement)
+    if version == 0:
         # Checkpoints may have outlived an earlier store; no new run may take them for its own.
         first = ("run", checkpoints.largest_id())
         connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", first)
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")

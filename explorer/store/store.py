@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from explorer.home import home
 from explorer.spec import RunSpec, quote
-from explorer.store import cache, checkpoints, runs, traces, transfer
+from explorer.store import cache, checkpoints, runs, sweeps, traces, transfer
 from explorer.store.database import Database, unusable
+from explorer.store.groups import Sweeps, Table
 from explorer.store.owners import this_process
 from explorer.store.records import Comparison, Event, Run, State, StoreError
 from explorer.trace import Reading, Trace
@@ -23,6 +24,8 @@ UNTIMED: Mapping[int, float] = MappingProxyType({})
 class Store:
     """Runs, readings and events. Any thread, and any number of processes, may use it at once.
 
+    `sweeps` keeps which runs belong to a sweep; `table` has all runs as lines, with their tags.
+
     Every method raises StoreError, one line, for what cannot be done; a change is made
     whole or not at all, and survives the process from the moment its method returns.
     """
@@ -34,6 +37,8 @@ class Store:
             except OSError as error:
                 raise unusable(Path(str(error.filename)), error) from error
         self._database = Database(path)
+        self.sweeps = Sweeps(self._database)
+        self.table = Table(self._database)
 
     @property
     def path(self) -> Path:
@@ -141,11 +146,13 @@ class Store:
     def mark_orphans(self, is_alive: Callable[[str], bool]) -> list[str]:
         """Mark as interrupted what is active but whose owner is gone; returns the comparisons."""
         with self._database.reading() as connection:
-            active = runs.active(connection)
-        orphans = [(name, owner) for name, owner in active if not is_alive(owner)]
-        if not orphans:
+            orphans = [(n, owner) for n, owner in runs.active(connection) if not is_alive(owner)]
+            lost = [(n, owner) for n, owner in sweeps.orphans(connection) if not is_alive(owner)]
+        if not orphans and not lost:
             return []
         with self._database.writing() as connection:
+            for name, owner in lost:
+                sweeps.interrupt(connection, name, owner)
             return [name for name, owner in orphans if runs.interrupt(connection, name, owner)]
 
     def describe(self, run_id: int, probe: str, sites: Sequence[str], unit: str, log: bool) -> None:

@@ -10,12 +10,13 @@ from pydantic import ValidationError
 
 from explorer.spec import quote, short_form
 from explorer.spec.base import first_error
-from explorer.store import runs, traces
+from explorer.store import rows, runs, traces
 from explorer.store.exchange import Record, RunRecord
 from explorer.store.records import Comparison, Event, RecordError, Run
 from explorer.trace import Array, Trace
 
 FORMAT = 1  # of the record; raise it when an older program could not read it
+UNSAID = ("id", "comparison", "index", "pinned")  # of a run: they are this store's own
 IMPORTED = "imported before it was done; Resume starts again from step 0"
 
 
@@ -35,9 +36,10 @@ def to_record(
 
 
 def _run(run: Run, traces: Sequence[Trace]) -> dict[str, Any]:
-    said = {k: v for k, v in vars(run).items() if k not in ("id", "comparison", "index")}
+    said = {k: v for k, v in vars(run).items() if k not in UNSAID}
     return {
         **said,
+        "tags": list(run.tags),
         "short": short_form(run.spec),
         "spec": json.loads(run.spec.json_form),
         "traces": [_trace(trace) for trace in traces],
@@ -102,3 +104,4 @@ def _state(connection: sqlite3.Connection, run_id: int, run: RunRecord) -> None:
             *(message, run.edited, json.dumps(run.versions), run_id),
         ),
     )
+    rows.annotate(connection, [run_id], run.tags, run.note, None)
