@@ -1,7 +1,8 @@
 """Worker processes as the app sees them: warm, few, replaced when they die, with a short queue.
 
 No torch here. A comparison goes to an idle worker or waits in a bounded queue; measurements
-at initialisation go to a worker of their own, so that they answer while others train.
+at initialisation go to a worker of their own, so that they answer while others train. Work
+behind the scenes (sweeps) takes the cores that are free: a visitor's comparison goes first.
 """
 
 import atexit
@@ -10,42 +11,79 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
 from explorer.home import home
+from explorer.measuring import Measurements
 from explorer.processes import Worker
-from explorer.spec import RunSpec, SpecError, short_form
+from explorer.spec import RunSpec, SpecError
 from explorer.store import Comparison, State, Store, StoreError, owner_alive, this_process
 from explorer.store.records import ACTIVE
 
 QUEUE = 8  # comparisons that may wait
+MOST_WORKERS = 16  # unless more are asked for
+RUNS_PER_GPU = 4  # small networks leave most of one idle
 ENDED = "the worker process ended unexpectedly ({why}); Resume goes on from the last checkpoint"
 NO_WORKER = "no worker can be started ({why}); see {log}"
 NOT_TRAINED = "it could not be trained to its end; the data folder's worker.log says why"
 
 
-class Executor:
-    """All workers of this process. Its methods may be called from any thread."""
+class Behind(Protocol):
+    """Where comparisons come from that are trained behind the scenes."""
 
-    def __init__(self, store: Store, device: str = "auto", max_workers: int | None = None) -> None:
+    def next(self) -> str | None:
+        """The next comparison to train, or None."""
+
+    def ended(self, comparison: str) -> None:
+        """A comparison has ended, however it did."""
+
+    def close(self, message: str = ...) -> None:
+        """No more will be trained."""
+
+
+class Executor:
+    """All workers of this process. Its methods may be called from any thread.
+
+    `max_workers` bounds the comparisons trained at once; by default half the cores, as two arms
+    take two, and as many as there are cores for runs of one arm behind the scenes. `reserve`
+    idle workers stay for visitors.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        device: str = "auto",
+        max_workers: int | None = None,
+        reserve: int = 1,
+    ) -> None:
+        cores = os.cpu_count() or 2
         self.store = store
         self.device = device
-        self.max_workers = max_workers or max(1, (os.cpu_count() or 2) // 2)
+        self.max_workers = max_workers or max(1, cores // 2)
+        self.max_behind = max_workers or min(cores, MOST_WORKERS)
+        self.chosen = max_workers is not None
+        self.threads = max(cores, self.max_behind)
+        self.reserve = reserve
+        self.behind: Behind | None = None
         self.lock = threading.RLock()
         self.trainers: list[Worker] = []
         self.waiting: list[str] = []
         self.paused: set[str] = set()  # those that wait before their first step
-        self.asked: dict[int, tuple[Worker, Future[list[dict[str, Any]]]]] = {}
-        self.questions = 0
         self.closed = False
         self.trouble = ""  # why no worker can be started, in one line
         store.mark_orphans(owner_alive)
-        self.measurer = self._worker()
+        self.measurements = Measurements(self._worker, warm=reserve > 0)
         self.trainers.append(self._worker())
         atexit.register(self.shutdown)
 
     def _worker(self) -> Worker:
         return Worker(self.device, self._on_reply)
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The one that measures, once there is one, and those that train."""
+        measurer = self.measurements.worker
+        return [*([measurer] if measurer else []), *self.trainers]
 
     def start(self, arms: Sequence[tuple[str, RunSpec]], paused: bool = False) -> Comparison:
         """Put a comparison of these (name, spec) arms to work, or into the queue.
@@ -102,27 +140,65 @@ class Executor:
         """After trouble a visitor's next start is a new try, and nothing else is."""
         if self.trouble and not self.closed:
             self.trouble = ""
-            if self.measurer.process.poll() is not None:
-                self.measurer = self._worker()
+            self.measurements.revive()
+
+    def dispatch(self) -> None:
+        """Look for work for idle workers, and for workers for the work that waits."""
+        with self.lock:
+            self._try_again()
+            self._dispatch()
 
     def _dispatch(self) -> None:
-        """Give waiting comparisons to idle workers, and keep one idle worker warm."""
-        while self.waiting and not self.closed and not self.trouble:
-            idle = [worker for worker in self.trainers if worker.comparison is None]
-            if not idle:
-                if len(self.trainers) >= self.max_workers:
-                    return
-                idle = [self._worker()]
-                self.trainers += idle
+        """What visitors wait for first; then, on the cores that are free, what runs behind."""
+        while self.waiting and self._able and len(self._busy(behind=False)) < self.max_workers:
             # One that was resumed at once waits until the worker that ended it has said so.
             comparison = next((c for c in self.waiting if self.worker_of(c) is None), None)
             if comparison is None:
                 return
             self.waiting.remove(comparison)
-            idle[0].comparison = comparison
-            paused = comparison in self.paused
-            self.paused.discard(comparison)
-            idle[0].send(do="start", comparison=comparison, paused=paused)
+            self._give(self._idle_worker(), comparison, behind=False)
+        while self.behind is not None and self._able and self._has_free_core:
+            comparison = self.behind.next()
+            if comparison is None:
+                self._send_home()
+                return
+            self._give(self._idle_worker(self.reserve), comparison, behind=True)
+
+    @property
+    def _able(self) -> bool:
+        return not self.closed and not self.trouble
+
+    def _busy(self, behind: bool) -> list[Worker]:
+        return [w for w in self.trainers if w.comparison is not None and w.behind == behind]
+
+    @property
+    def _has_free_core(self) -> bool:
+        behind = self._busy(behind=True)
+        threads = sum(worker.arms for worker in (*behind, *self._busy(behind=False)))
+        return len(behind) < self.max_behind and threads < self.threads
+
+    def _idle_worker(self, keep: int = 0) -> Worker:
+        """One that has nothing to do; a new one where only `keep` of them are."""
+        idle = [worker for worker in self.trainers if worker.comparison is None]
+        if len(idle) > keep:
+            return idle[0]
+        self.trainers.append(self._worker())
+        return self.trainers[-1]
+
+    def _give(self, worker: Worker, comparison: str, behind: bool) -> None:
+        found = self.store.comparison(comparison)
+        worker.comparison, worker.behind = comparison, behind
+        worker.arms = len(found.runs) if found else 1
+        paused = comparison in self.paused
+        self.paused.discard(comparison)
+        worker.send(do="start", comparison=comparison, paused=paused)
+
+    def _send_home(self) -> None:
+        """End idle workers that a sweep has left; one stays warm for visitors."""
+        idle = [worker for worker in self.trainers if worker.comparison is None]
+        for worker in idle[max(1, self.reserve) :]:
+            self.trainers.remove(worker)
+            worker.hang_up()
 
     def queue_position(self, comparison: str) -> int:
         """1 for the next to start, 0 for one that does not wait."""
@@ -155,7 +231,7 @@ class Executor:
     @property
     def measuring(self) -> bool:
         """Whether a measurement is under way or waits."""
-        return bool(self.asked)
+        return bool(self.measurements.asked)
 
     def measure(self, specs: Sequence[RunSpec], seeds: int = 1) -> "Future[list[dict[str, Any]]]":
         """The flows of networks at initialisation, as JSON objects, when the worker has them.
@@ -163,41 +239,27 @@ class Executor:
         The future raises SpecError if they cannot be measured.
         """
         with self.lock:
-            self.questions += 1
-            future: Future[list[dict[str, Any]]] = Future()
-            texts = [short_form(spec) for spec in specs]
-            if self.measurer.send(do="measure", id=self.questions, specs=texts, seeds=seeds):
-                self.asked[self.questions] = (self.measurer, future)
-            else:
-                future.set_exception(ValueError(self.trouble or "the measuring process has ended"))
-            return future
+            return self.measurements.ask(specs, seeds, self.trouble)
 
     def _on_reply(self, worker: Worker, reply: dict[str, Any]) -> None:
         with self.lock:
             if reply["event"] == "measured":
-                future = self.asked.pop(reply["id"])[1]
-                if "error" in reply:
-                    future.set_exception(ValueError(reply["error"]))
-                else:
-                    future.set_result(reply["flows"])
+                self.measurements.answered(reply)
             elif reply["event"] == "idle":  # the session has said how it ended, if it could
                 self._settle(worker, "failed", NOT_TRAINED)
-                worker.comparison = None
+                self._let_go(worker)
                 self._dispatch()
+            elif reply["event"] == "ready" and reply["gpus"] and not self.chosen:
+                self.max_behind = RUNS_PER_GPU * reply["gpus"]
             elif reply["event"] == "gone" and not self.closed:
                 self._replace(worker, reply["code"])
 
     def _replace(self, worker: Worker, code: int) -> None:
         """A worker died: say so on what it trained or measured, and start another."""
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
-        for number, (asked, future) in list(self.asked.items()):
-            if asked is worker:
-                del self.asked[number]
-                future.set_exception(ValueError(f"the measuring process ended ({why})"))
         if not worker.was_ready:  # another one would fare no better
             self._give_up(NO_WORKER.format(why=worker.reason or why, log=home() / "worker.log"))
-        if worker is self.measurer:
-            self.measurer = self.measurer if self.trouble else self._worker()
+        self.measurements.lost(worker, why, again=not self.trouble)
         if worker not in self.trainers:
             return
         self.trainers.remove(worker)
@@ -205,17 +267,30 @@ class Executor:
             self._settle(worker, "interrupted", ENDED.format(why=why))
         else:
             self._settle(worker, "failed", self.trouble)
+        self._let_go(worker)
         if not self.trainers and not self.trouble:
             self.trainers.append(self._worker())
         self._dispatch()
 
+    def _let_go(self, worker: Worker) -> None:
+        comparison, worker.comparison = worker.comparison, None
+        if comparison is not None and self.behind is not None:
+            with contextlib.suppress(StoreError):
+                self.behind.ended(comparison)
+
     def _give_up(self, trouble: str) -> None:
         self.trouble = trouble
+        self._close_behind(trouble)
         for waiting in self.waiting:
             with contextlib.suppress(StoreError):
                 self._mark(waiting, "failed", trouble)
         self.waiting.clear()
         self.paused.clear()
+
+    def _close_behind(self, *message: str) -> None:
+        if self.behind is not None:
+            with contextlib.suppress(StoreError):
+                self.behind.close(*message)
 
     def _settle(self, worker: Worker, state: State, message: str) -> None:
         """Mark what the worker left unfinished; what the store does not take waits for restart."""
@@ -229,7 +304,8 @@ class Executor:
             if self.closed:
                 return
             self.closed = True
-            workers = [self.measurer, *self.trainers]
+            self._close_behind()
+            workers = self.workers
         for worker in workers:
             worker.hang_up()
         for waiting in self.waiting:

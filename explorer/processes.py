@@ -22,6 +22,8 @@ class Worker:
         self.was_ready = False
         self.reason = ""  # why it could not be ready, if it said so
         self.comparison: str | None = None
+        self.arms = 0  # of that comparison, each of which takes a core
+        self.behind = False  # whether it is trained behind the scenes
         self.on_reply = on_reply
         with _log() as log:
             self.process: subprocess.Popen[str] = subprocess.Popen(

@@ -41,6 +41,11 @@ def warm_up(device_name: str) -> torch.device:
     return device
 
 
+def gpu_count(device: torch.device) -> int:
+    """How many graphics cards like that one there are; 0 where it trains on the CPU."""
+    return torch.cuda.device_count() if device.type == "cuda" else int(device.type != "cpu")
+
+
 class Session:
     """Trains the comparison `comparison_id` until its arms are done or a command ends it."""
 

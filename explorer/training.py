@@ -25,6 +25,7 @@ from explorer.spec import Recipe, RunSpec, quote
 from explorer.trace import Reading
 
 TEST_BATCH = 1024
+TINY = 1e-35  # a gradient with no entry above this counts as 0
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -72,6 +73,23 @@ def make_optimizer(recipe: Recipe, network: Network) -> Optimizer:
         return SGD(parameters, recipe.lr, momentum, weight_decay=decay, nesterov=nesterov)
     kind = Adam if recipe.optimizer == "adam" else AdamW
     return kind(parameters, recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=decay)
+
+
+@torch.no_grad()
+def normalize_gradients(network: Network) -> None:
+    """Scale every gradient to its tensor's norm; one of one dimension to the norm of ones.
+
+    Biases and the shifts of norms start at 0, and would never move by a share of themselves.
+    A gradient of 0 stays 0; first each is brought to a greatest entry of 1, since the squares
+    of small ones are below float32.
+    """
+    weights = [p for p in network.parameters() if p.grad is not None]
+    gradients = [p.grad for p in weights if p.grad is not None]
+    greatest = torch._foreach_norm(gradients, math.inf)
+    torch._foreach_div_(gradients, [value.clamp_min(TINY) for value in greatest])
+    sizes = [p.norm() if p.dim() > 1 else p.new_tensor(math.sqrt(p.numel())) for p in weights]
+    norms = zip(sizes, torch._foreach_norm(gradients), strict=True)
+    torch._foreach_mul_(gradients, [size / norm.clamp_min(TINY) for size, norm in norms])
 
 
 class Trainer:
@@ -166,6 +184,8 @@ class Trainer:
 
     def _update(self, snapshot: Snapshot, due: frozenset[Cadence]) -> list[Reading]:
         """Take the optimiser step; returns what is read from the change it made."""
+        if self.recipe.normalized:
+            normalize_gradients(self.network)
         if self.recipe.clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         before = [w.detach().clone() for w in self.weights] if "update" in due else []

@@ -76,14 +76,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which closes our input
     replies = Replies()
     commands = Commands(sys.stdin)
-    from explorer.session import TROUBLE, Measurer, one_line, run_session, warm_up
+    from explorer.session import TROUBLE, Measurer, gpu_count, one_line, run_session, warm_up
 
     try:
         device = warm_up(sys.argv[1] if len(sys.argv) > 1 else "auto")
     except TROUBLE as error:
         replies.send(event="unable", error=one_line(error))
         os._exit(1)
-    replies.send(event="ready", device=str(device))
+    replies.send(event="ready", device=str(device), gpus=gpu_count(device))
     measurer = Measurer(device)
     while (command := commands.wait())["do"] != "end":
         if command["do"] == "start":

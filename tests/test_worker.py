@@ -39,7 +39,7 @@ from explorer.store import Store
 
 executor = Executor(Store(), "cpu", 1)
 comparison = executor.start([(f"arm {i}", parse(a)) for i, a in enumerate(sys.argv[1:])])
-workers = [executor.measurer, *executor.trainers]
+workers = executor.workers
 print(comparison.id, *(worker.process.pid for worker in workers), flush=True)
 time.sleep(600)
 """
@@ -75,7 +75,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPLORER_HOME", str(tmp_path_factory.mktemp("shared")))
         executor = Executor(Store(), "cpu", 1)
-        until(lambda: executor.measurer.was_ready and executor.trainers[0].was_ready)
+        until(lambda: executor.measurements.worker.was_ready and executor.trainers[0].was_ready)
     yield executor
     executor.shutdown()
 
@@ -257,12 +257,12 @@ def test_a_killed_worker_leaves_every_committed_step_and_the_run_goes_on(kept: E
 
 
 def test_a_killed_measurer_is_replaced(kept: Executor) -> None:
-    first = kept.measurer
+    first = kept.measurements.worker
     slow = kept.measure([parse("resnet-200,width=16")], seeds=50)
     first.process.kill()
     with pytest.raises(ValueError, match=r"^the measuring process ended \(signal 9\)$"):
         slow.result(PATIENCE)
-    until(lambda: kept.measurer is not first)
+    until(lambda: kept.measurements.worker is not first)
     assert len(kept.measure([parse("resnet-8,width=4")]).result(PATIENCE)) == 1
 
 
@@ -310,7 +310,7 @@ def test_a_new_program_goes_on_with_another_ones_run_and_shutdown_leaves_no_proc
     assert losses(executor.store, wait_for(executor, here, "done")) == unbroken(10)
     running, waiting = executor.start(arms(150)), executor.start(arms(150))
     trained(executor, running, 10)
-    workers = [executor.measurer, *executor.trainers]
+    workers = executor.workers
     executor.shutdown()
     ends = {worker.process.returncode for worker in workers}
     assert ends == {0}  # in order: not killed, nor ended by themselves when the grace was over
@@ -373,7 +373,7 @@ def test_a_device_that_is_not_there_is_one_line_and_no_loop(make: Make) -> None:
     assert line.startswith("no worker can be started (device: 'nonsense' is not here; choose auto")
     assert "\n" not in line
     assert {run.message for run in ended.runs} == {line}
-    until(lambda: executor.measurer.process.poll() is not None)
+    until(lambda: executor.measurements.worker.process.poll() is not None)
     with pytest.raises(ValueError, match=r"^no worker can be started|^the measuring process ended"):
         executor.measure([parse("resnet-8")]).result(PATIENCE)
     time.sleep(0.3)
@@ -384,7 +384,7 @@ def test_a_device_that_is_not_there_is_one_line_and_no_loop(make: Make) -> None:
 
 def test_a_worker_killed_before_it_was_ready_is_tried_again_when_asked(make: Make) -> None:
     executor = make()
-    for worker in (executor.measurer, *executor.trainers):
+    for worker in executor.workers:
         worker.process.kill()
     until(lambda: executor.trouble and not executor.trainers)
     assert executor.trouble.startswith("no worker can be started (signal 9); see ")

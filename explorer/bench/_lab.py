@@ -36,7 +36,7 @@ def own_lab() -> Iterator[Lab]:
     store = Store()
     executor = Executor(store, "cpu")
     try:
-        workers = [executor.measurer, *executor.trainers]
+        workers = executor.workers
         wait_until(lambda: all(worker.was_ready for worker in workers))
         yield Lab(store, executor)
     finally:

@@ -40,6 +40,9 @@ class Recipe(Frozen):
     `step` divides it by 10 after a half and three quarters of the steps (He et al. 2015);
     `one_cycle` falls along a cosine to zero from there. `momentum` is SGD's, or Adam's beta 1.
     `clip` bounds the global gradient norm (0: no bound).
+    `normalized` scales the gradient of every tensor to the size of the tensor before the step,
+    so that all layers move by the same share (the layer-wise rates of LARS, You et al. 2017,
+    arXiv 1708.03888, with trust coefficient 1); `lr` is that share.
     """
 
     optimizer: Optimizer = "sgd"
@@ -51,6 +54,7 @@ class Recipe(Frozen):
     warmup: int = Field(20, ge=0, le=1_000_000)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     clip: float = Field(0.0, ge=0, le=1e6)
+    normalized: bool = False
     batch: int = Field(128, ge=1, le=8192)
     steps: int = Field(200, ge=1, le=1_000_000)
     bf16: bool = False

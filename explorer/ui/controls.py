@@ -18,7 +18,10 @@ from explorer.ui.state import change, current
 IN_SIGHT = ("depth", "width", "norm", "init", "data", "lr", "seed")
 MORE: dict[str, tuple[str, ...]] = {
     "Network": ("block", "shortcut", "branch_scale", "bias"),
-    "Optimiser": ("optimizer", "momentum", "nesterov", "weight_decay", "clip", "label_smoothing"),
+    "Optimiser": (
+        *("optimizer", "momentum", "nesterov", "weight_decay", "normalized", "clip"),
+        "label_smoothing",
+    ),
     "Schedule": ("steps", "batch", "schedule", "warmup"),
     "Data and arithmetic": ("augment", "bf16", "channels_last"),
 }
@@ -32,6 +35,7 @@ LABELS = {
     "bf16": "bfloat16",
     "channels_last": "channels last",
     "clip": "clip gradient norm (0: off)",
+    "normalized": "normalised steps",
     "branch_scale": "branch scale",
     "weight_decay": "weight decay",
     "label_smoothing": "label smoothing",
@@ -50,6 +54,7 @@ HELP = {
     "seed": "Draws the weights and the order of the batches, alike in all arms.",
     "shortcut": "What is added to F(x): none, zero_pad (option A), projection (B), "
     "projection_all (C).",
+    "normalized": "Every layer's gradient is scaled to the size of its weights before the step.",
     "branch_scale": "F(x) is multiplied by this before it is added to x.",
 }
 
