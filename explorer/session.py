@@ -1,5 +1,6 @@
 """One comparison being trained in this process: commands in, readings into the store."""
 
+import platform
 import sys
 import time
 from typing import Any, Protocol
@@ -46,6 +47,20 @@ def gpu_count(device: torch.device) -> int:
     return torch.cuda.device_count() if device.type == "cuda" else int(device.type != "cpu")
 
 
+def versions_of(run: Run, trainer: Trainer) -> dict[str, str]:
+    """What a curve depends on besides its spec: torch, machine, CPU capability, a GPU's name.
+
+    "mixed" is there once a run goes on elsewhere than it began: no one place makes it again.
+    """
+    device = trainer.device
+    here = {"torch": torch.__version__, "machine": platform.machine()}
+    here["cpu"] = torch.backends.cpu.get_cpu_capability()
+    if device.type == "cuda":
+        here["gpu"] = torch.cuda.get_device_name(device)
+    moved = run.versions != here or not run.device.startswith(device.type)
+    return here | ({"mixed": "yes"} if trainer.step and moved else {})
+
+
 class Session:
     """Trains the comparison `comparison_id` until its arms are done or a command ends it."""
 
@@ -86,7 +101,6 @@ class Session:
 
     def _prepare(self) -> Lockstep:
         trainers = []
-        versions = {"torch": torch.__version__}
         for run in self.runs:
             trainer = Trainer(run.spec, self.device)
             checkpoint.restore(trainer, run.id)
@@ -94,6 +108,7 @@ class Session:
                 self.store.describe(run.id, name, trainer.sites(probe), probe.unit, probe.log)
             keep_points(self.store, run.spec)
             trainers.append(trainer)
+            versions = versions_of(run, trainer)
             self.store.update(run.id, device=str(self.device), versions=versions)
             if trainer.finished:
                 self._mark_ended(run, trainer)

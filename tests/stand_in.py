@@ -1,6 +1,7 @@
 """A lab without processes: flows are measured here and now, and commands are written down."""
 
 import sys
+import threading
 import types
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -29,6 +30,15 @@ class StandIn:
         self.commands: list[tuple[str, str, dict[str, Any]]] = []
         self.position = 0
         self.ended = False
+        self.lock = threading.RLock()
+        self.behind: Any = None
+        self.max_behind = 2
+
+    def dispatch(self) -> None:
+        """Nobody trains here: what a sweep would start next is left to it."""
+
+    def worker_of(self, comparison: str) -> None:
+        return None
 
     @property
     def measuring(self) -> bool:

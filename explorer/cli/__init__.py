@@ -22,6 +22,7 @@ from explorer.cli.show import (
     print_runs,
     use_store,
 )
+from explorer.cli.sweep import sweep
 from explorer.home import home
 from explorer.spec import parse
 
@@ -36,6 +37,7 @@ cli = typer.Typer(
 )
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(data.cli, name="data")
+cli.command()(sweep)
 
 
 @cli.command()

@@ -54,7 +54,7 @@ def train_here(
     comparison = store.add_comparison(named, this_process())
     commands = Commands()
     session = Session(comparison.id, place, commands)
-    with _stopping(commands), _progress(store, comparison, arms, show_progress):
+    with stopping(commands), _progress(store, comparison, arms, show_progress):
         session.run()
     ended = store.comparison(comparison.id)
     if ended is None:
@@ -63,7 +63,7 @@ def train_here(
 
 
 @contextmanager
-def _stopping(commands: Commands) -> Iterator[None]:
+def stopping(commands: Commands) -> Iterator[None]:
     """While open, Ctrl-C asks for an orderly end, and a second one ends at once."""
     before = signal.getsignal(signal.SIGINT)
 
@@ -117,7 +117,11 @@ def _progress(
 
 
 def summary(store: Store, run: Run) -> dict[str, Any]:
-    """One run as a row: what it was, how it ended, its last readings (None: not read)."""
+    """One run as a row: what it was, how it ended, its last readings (None: not read).
+
+    Loss and accuracy in training are means over the last epoch: one batch is too few to tell
+    a small error from none.
+    """
     row: dict[str, Any] = {
         "id": run.comparison,
         "arm": run.arm,
@@ -126,9 +130,10 @@ def summary(store: Store, run: Run) -> dict[str, Any]:
         "state": run.state,
         "steps": max(run.step, 0),
     }
-    for probe in ("train_loss", "train_accuracy", "test_accuracy"):
+    epoch = run.spec.steps_per_epoch
+    for probe, newest in (("train_loss", epoch), ("train_accuracy", epoch), ("test_accuracy", 1)):
         trace = store.trace(run.id, probe)
-        row[probe] = float(trace.last[0]) if len(trace) else None
+        row[probe] = float(trace.values[-newest:, 0].mean()) if len(trace) else None
     return {
         **row,
         "device": run.device,

@@ -52,6 +52,11 @@ class RunSpec(Frozen):
         return self
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one pass over the training data; what fills no batch is left out."""
+        return self.data.info.train // self.recipe.batch
+
+    @property
     def json_form(self) -> str:
         """The one JSON form: what differs from the defaults, sorted, without spaces."""
         stated = self.model_dump(exclude_defaults=True, mode="json")

@@ -34,7 +34,7 @@ def parse(text: str) -> RunSpec:
         if key in NETWORK_KEYS:
             if key == "shortcut" and network.get("shortcut") == "none" and value != "none":
                 raise SpecError("shortcut", value, "plain- means shortcut none; write resnet-")
-            network[key] = _listed(key, value)
+            network[key] = list_value(key, value)
     data = {"name" if key == "data" else key: values[key] for key in DATA_KEYS if key in values}
     spec = checked(
         RunSpec,
@@ -78,7 +78,7 @@ def _head(head: str, has_stages: bool) -> dict[str, Any]:
     return network
 
 
-def _listed(key: str, value: str) -> Any:
+def list_value(key: str, value: str) -> Any:
     """A field's text as its value: lists from run lengths, the rest left to the field's type."""
     if key not in (*GATES, "stages"):
         return value

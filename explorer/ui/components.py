@@ -14,7 +14,8 @@ from streamlit.components.v2.types import ComponentRenderer
 COMMANDS = ("play", "pause", "resume", "step", "stop", "reset")
 GATE_LIMIT = 10.0
 PLOTLY_URL = "/assets/plotly.min.js"
-SPACE = {"diagram": 330, "transport": 44, "charts": 720}  # px held until the panel is drawn
+# px held until the panel is drawn
+SPACE = {"diagram": 330, "transport": 44, "members": 90, "charts": 720}
 
 Gates = tuple[tuple[float, ...], ...]  # (arm, block)
 
@@ -46,6 +47,7 @@ def _panel(name: str) -> ComponentRenderer:
 _diagram = _panel("diagram")
 _transport = _panel("transport")
 _charts = _panel("charts")
+_members = _panel("members")
 
 
 def diagram(
@@ -106,6 +108,11 @@ def charts(
         "plotly": PLOTLY_URL,
     }
     _charts(key=key, data=data)
+
+
+def members(key: str, view_url: str) -> None:
+    """The runs of the sweep behind `view_url`, a mark each, in a table by kind and depth."""
+    _members(key=key, data={"url": view_url})
 
 
 def read_gates(events: Mapping[str, Any], shape: Sequence[int]) -> Gates | None:

@@ -13,7 +13,7 @@ from explorer.catalog import BUILT_IN, own_datasets
 from explorer.experiments.arms import section, value_of
 from explorer.spec import NetworkSpec, RunSpec
 from explorer.spec.recipe import DataSpec, Recipe
-from explorer.ui.state import change, current
+from explorer.ui.state import change
 
 IN_SIGHT = ("depth", "width", "norm", "init", "data", "lr", "seed")
 MORE: dict[str, tuple[str, ...]] = {
@@ -120,7 +120,7 @@ def control(field: str, spec: RunSpec, on_value: Callable[[str, Any], None] | No
 
     def changed() -> None:
         chosen = st.session_state[key]
-        if chosen is not None and chosen != value_of(current().arms[0], field):
+        if chosen is not None and chosen != value:
             (on_value or change)(field, chosen)
 
     common: dict[str, Any] = {"key": key, "help": HELP.get(field), "on_change": changed}

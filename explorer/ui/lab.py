@@ -5,9 +5,11 @@ import sys
 import threading
 import types
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from explorer.executors import Executor
 from explorer.store import Store
+from explorer.sweeping import Sweeping
 
 LOCK = threading.Lock()
 
@@ -23,6 +25,11 @@ class Lab:
     def __post_init__(self) -> None:
         if self.store.notice:
             self.notices.append(self.store.notice)
+
+    @cached_property
+    def sweeping(self) -> Sweeping:
+        """What trains sweeps with the executor's workers."""
+        return Sweeping(self.store, self.executor)
 
     def take_notice(self) -> str:
         """A line for the first visitor who asks, such as that a damaged store was set aside."""
@@ -41,9 +48,12 @@ def lab() -> Lab:
             device = os.environ.get("EXPLORER_DEVICE", "auto")
             most = int(os.environ.get("EXPLORER_MAX_WORKERS", "0")) or None
             store = Store()
-            holder.lab = Lab(store, Executor(store, device, most))  # type: ignore[attr-defined]
-        made: Lab = holder.lab
-        return made
+            store.table.delete_aside()
+            made = Lab(store, Executor(store, device, most))
+            made.sweeping  # noqa: B018  # now, while nobody else can make another
+            holder.lab = made  # type: ignore[attr-defined]
+        found: Lab = holder.lab
+        return found
 
 
 def close() -> None:

@@ -35,7 +35,7 @@ def live_view(request: Request) -> Response:
     query = request.query_params
     try:
         arms = _arms(query.getlist("arm"))
-        screen = _screen(query)
+        screen = read_screen(query)
         run = query.get("run", "")[:40]
         tag = _tag(run, str(query))
         if tag and request.headers.get("if-none-match") == tag:
@@ -45,6 +45,11 @@ def live_view(request: Request) -> Response:
         return JSONResponse({"error": str(error)}, status_code=400)
     except StoreError as error:
         return JSONResponse({"error": str(error)}, status_code=503)
+    return answer(request, view, tag)
+
+
+def answer(request: Request, view: dict[str, Any], tag: str) -> Response:
+    """The view as a response; 304 if the panel has it. Without a tag its text is one."""
     text = as_text(view)
     tag = tag or f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
     if request.headers.get("if-none-match") == tag:
@@ -64,7 +69,7 @@ def _arms(texts: list[str]) -> Arms:
     return tuple(parse(text) for text in texts) or DEFAULT.specs
 
 
-def _screen(query: Any) -> Screen:
+def read_screen(query: Any) -> Screen:
     theme: Theme = "dark" if query.get("theme") == "dark" else "light"
     show = tuple(query.get("show", "profile,curves,heatmap")[:200].split(","))[:MOST_FIGURES]
     return Screen(theme, query.get("narrow") == "1", show)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from explorer.comparison import held_fixed, names
 from explorer.experiments.arms import MOST_ARMS, PRESETS, value_of
+from explorer.reproduction import share_query, why_no_link
 from explorer.ui import playground
 from explorer.ui.components import DiagramArm, charts, diagram
 from explorer.ui.controls import IN_SIGHT, LABELS, MORE, choices, control, words
@@ -168,8 +169,10 @@ def arms_editor(choice: Choice) -> None:
         if len(choice.arms) < MOST_ARMS:
             with st.popover("Add an arm"):
                 _new_arm(choice)
-        with st.popover("Share"):
-            _share(choice)
+        share = st.popover("Share", key="share", on_change="rerun")
+        if share.open:  # a run may have ended since the page was drawn
+            with share:
+                _share(choice)
 
 
 def _new_arm(choice: Choice) -> None:
@@ -188,10 +191,21 @@ def _new_arm(choice: Choice) -> None:
 
 
 def _share(choice: Choice) -> None:
-    """The address of these arms in full, defaults written out."""
+    """The address of these arms in full, and of the run on show with what came of it."""
     page = (st.context.url or "").split("?")[0]
     st.markdown("Whoever opens this address sees these networks; on a CPU they train bit for bit.")
     st.code(f"{page}?{urlencode(Choice(choice.arms).query, doseq=True)}", language=None)
+    comparison = playground.attached(choice)
+    if comparison is None:
+        return
+    query = share_query(lab().store, comparison)
+    if query is None:
+        st.markdown(why_no_link(comparison))
+        return
+    st.markdown(
+        "This one also says what the run's curves were, and checks them once it is rebuilt."
+    )
+    st.code(f"{page}?{urlencode(query, doseq=True)}", language=None)
 
 
 def question(choice: Choice) -> str:

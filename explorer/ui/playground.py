@@ -1,6 +1,7 @@
 """What the Playground does when something is pressed: the callbacks, apart from the layout."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import streamlit as st
 
@@ -36,7 +37,7 @@ def _play(paused: bool = False) -> Comparison:
         lab().executor.command(left, "stop")
     named = list(zip(names(choice.arms), choice.arms, strict=True))
     comparison = lab().executor.start(named, paused)
-    choose(Choice(choice.arms, comparison.id))
+    choose(replace(choice, run=comparison.id))
     return comparison
 
 
@@ -68,7 +69,7 @@ def _stop() -> None:
 def _reset() -> None:
     choice = current()
     _send("stop")
-    choose(Choice(choice.arms))
+    choose(replace(choice, run=None))
 
 
 def _send(do: str) -> None:
@@ -161,9 +162,11 @@ def stop(comparison: str) -> None:
 
 
 def show_run(comparison: Comparison) -> None:
-    """Attach the page to a stored comparison."""
+    """Attach the page to a stored comparison; one of the arms on show is what a link expects."""
     st.session_state.pop(LEFT, None)
-    choose(Choice(tuple(run.spec for run in comparison.runs), comparison.id))
+    choice = current()
+    arms = tuple(run.spec for run in comparison.runs)
+    choose(Choice(arms, comparison.id, choice.expect if arms == choice.arms else None))
 
 
 def going_elsewhere(choice: Choice) -> Comparison | None:

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from explorer.ui import lab
 from explorer.ui.live import live_view
+from explorer.ui.live_race import live_race
 
 LOG = logging.getLogger(__name__)
 HERE = Path(__file__).parent
@@ -57,6 +58,7 @@ def explain(error: Exception) -> bool:
 
 ROUTES = [
     Route("/live/view", live_view),
+    Route("/live/race", live_race),
     Route("/assets/plotly.min.js", plotly_js),
     Mount("/assets", Assets(directory=HERE / "assets")),
 ]

@@ -1,5 +1,6 @@
 """The address bar is the state: `?arm=plain-56,width=8&arm=resnet-56,width=8&run=k3J9x_2a`.
 
+A link to a finished run says what came of it too: `expect` and `made` (reproduction.py).
 Every control reads its value from there and writes it back there, so a copied link, a reload
 and a second tab show the same.
 """
@@ -11,24 +12,31 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from explorer.experiments.arms import DEFAULT, MOST_ARMS, Arms, change_all
+from explorer.reproduction import Outcome
 from explorer.spec import SpecError, parse, short_form
 
 TROUBLE = "trouble"  # the session's one line about the last thing that could not be done
+EXPECT = ("expect", "made")  # the parameters of an Outcome
 LEFT = "left"  # the comparison that this session walked away from
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the page shows: the arms, and the comparison that is attached, if one is."""
+    """What the page shows: the arms, and the comparison that is attached, if one is.
+
+    `expect` is what a link said came of these arms; other arms than the link's have none.
+    """
 
     arms: Arms
     run: str | None = None
+    expect: Outcome | None = None
 
     @property
     def query(self) -> dict[str, Any]:
         """The query parameters that say so."""
         run = {"run": self.run} if self.run else {}
-        return {"arm": [short_form(arm) for arm in self.arms], **run}
+        expect = self.expect.query if self.expect else {}
+        return {"arm": [short_form(arm) for arm in self.arms], **run, **expect}
 
 
 def current() -> Choice:
@@ -41,8 +49,21 @@ def current() -> Choice:
         complain(str(error))
         arms = ()
         st.query_params.clear()
+    arms = arms or DEFAULT.specs
     run = st.query_params.get("run", "")
-    return Choice(arms or DEFAULT.specs, run[:40] or None)
+    return Choice(arms, run[:40] or None, _expected(len(arms)))
+
+
+def _expected(arms: int) -> Outcome | None:
+    """What the address says came of its arms; what cannot be read is left out, and is said."""
+    expect, made = (st.query_params.get(name, "") for name in EXPECT)
+    try:
+        return Outcome.parse(expect, made, arms)
+    except SpecError as error:
+        complain(str(error))
+        for name in EXPECT:
+            st.query_params.pop(name, None)
+        return None
 
 
 def choose(choice: Choice) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from explorer.diagnosis import gradient_flow_verdict, learning_verdict
 from explorer.experiments.arms import Arms
 from explorer.figures import alt_text
+from explorer.reproduction import RULE, Outcome, verdict
 from explorer.store import Comparison
 from explorer.ui.drawing import Screen, as_json, draw
 from explorer.ui.flows import BAND_SEEDS, SLOW, Flow, Flows, recorded, recorded_flows
@@ -39,18 +40,24 @@ class Views:
         self.traces = Traces(lab.store)
         self.kept: Kept[tuple[Any, str]] = Kept(seconds=1.0, most=16)
 
-    def view(self, specs: Arms, run: str, screen: Screen) -> dict[str, Any]:
-        """The view of comparison `run`, or of `specs` untrained if there is none of that id."""
+    def view(
+        self, specs: Arms, run: str, screen: Screen, expected: Outcome | None = None
+    ) -> dict[str, Any]:
+        """The view of comparison `run`, or of `specs` untrained if there is none of that id.
+
+        `expected` is what a link says comes of `specs`: it invites to find out, then says.
+        """
         comparison = self.lab.store.comparison(run) if run else None
         if comparison is None:
             answer, scene = self._at_rest(specs)
-            answer["message"] = GONE if run else answer["message"]
+            invitation = expected.invitation if expected else ""
+            answer["message"] = GONE if run else answer["message"] or invitation
         else:
             answer, scene = self._attached(comparison)
         names = ("play", "pause", "resume", "step", "stop", "reset")
         answer["controls"] = {name: name in CONTROLS[answer["state"]] for name in names}
         answer["arms"] = [_arm(scene, index) for index in range(len(scene.arms))]
-        answer["sentences"] = _sentences(scene)
+        answer["sentences"] = [*_verdict(scene, specs, expected), *_sentences(scene)]
         drawn = {name: self._drawn(name, scene, screen, answer) for name in screen.show}
         answer["figures"] = {name: figure for name, (figure, _) in drawn.items()}
         answer["alts"] = {name: alt for name, (figure, alt) in drawn.items() if figure}
@@ -154,6 +161,15 @@ def _arm(scene: Scene, index: int) -> dict[str, Any]:
         "stages": [stage.blocks for stage in spec.network.all_stages],
         "gradient": [float(value) for value in gradient.last] if len(gradient) else None,
     }
+
+
+def _verdict(scene: Scene, specs: Arms, expected: Outcome | None) -> list[dict[str, str]]:
+    """Whether the run of `specs` came to what their link says, once every arm has ended."""
+    comparison, traces = scene.comparison, scene.traces
+    if expected is None or comparison is None or traces is None or specs != scene.specs:
+        return []
+    text = verdict(expected, comparison, traces.get)
+    return [{"text": text, "rule": RULE}] if text else []
 
 
 def _sentences(scene: Scene) -> list[dict[str, str]]:

@@ -1,4 +1,8 @@
-/** Play, pause, step, stop, reset; how far the run is; what happens. data = {url}. */
+/**
+ * Play, pause, step, stop, reset; how far the run is; what happens. data = {url}.
+ * A view may leave commands out of `controls`, whose buttons are then not there, and give
+ * `words` for the others and `progress` in place of what is said of steps.
+ */
 
 import { applyTheme, html, mountable, setAttribute, setText, svg } from "./dom.js";
 import { hurry, subscribe } from "./live.js";
@@ -144,9 +148,15 @@ function show(root, parts, view) {
   const primary = controls.pause ? "pause" : controls.resume ? "resume" : "play";
   become(parts.play, primary);
   const again = primary === "play" && ENDED.includes(view.state);
-  setText(parts.play.querySelector(".word"), again ? "Play again" : LABELS[primary]);
+  const word = again ? "Play again" : LABELS[primary];
+  setText(parts.play.querySelector(".word"), view.words?.[primary] ?? word);
   setEnabled(parts.play, controls[primary]);
-  for (const name of ["step", "stop", "reset"]) setEnabled(parts[name], controls[name]);
+  for (const name of ["step", "stop", "reset"]) {
+    setAttribute(parts[name], "hidden", controls[name] === undefined);
+    setText(parts[name].querySelector(".word"), view.words?.[name] ?? LABELS[name]);
+    if (view.words?.[name]) parts[name].title = view.words[name];
+    setEnabled(parts[name], controls[name]);
+  }
   setAttribute(root, "data-state", view.state);
   setAttribute(root, "data-step", view.step);
   setAttribute(parts.progress, "max", Math.max(view.steps, 1));
@@ -166,6 +176,7 @@ function enabled(button) {
 
 /** Where the run is, in words: "step 93 of 200, 12.3 steps/s, about 8 s left". */
 function progressText(view) {
+  if (view.progress) return view.progress;
   const place = `step ${view.step} of ${view.steps}`;
   if (view.state === "idle") return `${view.steps} steps`;
   if (view.state === "measuring") return "measuring the network as initialised";

@@ -1,0 +1,81 @@
+"""A run as one file of plain PyTorch that anybody can read, change and run."""
+
+from collections.abc import Sequence
+from textwrap import fill
+
+from explorer.exports.program import is_published, sections
+from explorer.exports.program.source import Section, import_lines
+from explorer.spec import RunSpec, quote, short_form
+from explorer.store import Event
+
+MAIN = '''\
+def main():
+    """Print the readings of every step as CSV, or write them into a file."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int, default=STEPS, help="stop after so many")
+    parser.add_argument("--out", help="the CSV file to write")
+    options = parser.parse_args()
+    out = open(options.out, "w") if options.out else sys.stdout
+    print("step,train_loss,train_accuracy,test_accuracy", file=out)
+    for step, *readings in train(options.steps):
+        cells = ["" if value is None else np.float32(value) for value in readings]
+        print(step, *cells, sep=",", file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
+'''
+FOLDER = """\
+    parser.add_argument("--data", default="data", help="the folder of the data set")
+"""
+USAGE = """\
+    python script.py                  every step's readings, as CSV
+    python script.py --out curve.csv  the same, into a file
+    python script.py --steps 20       only the first 20 steps of the same curve
+"""
+
+
+def script(spec: RunSpec, events: Sequence[Event] = (), arm: int = 0, where: str = "") -> str:
+    """The source of a program that repeats the run's curve bit for bit on a CPU.
+
+    `events` are the changes made while it trained, `arm` is its place in the comparison,
+    `where` says on what the original was trained. ValueError for data on one machine only.
+    """
+    main = Section("", "", MAIN, ("import argparse", "import sys", "import numpy as np"))
+    if is_published(spec):
+        code = MAIN.replace("    options =", f"{FOLDER}    options =")
+        code = code.replace("options.steps)", "options.steps, options.data)")
+        main = Section("", "", code, main.imports)
+    parts = [*sections(spec, events, arm), main]
+    code = "\n\n".join(part.code for part in parts[1:])
+    return f"{head(spec, where)}\n{import_lines(parts)}\n\n{parts[0].code}\n\n{code}"
+
+
+def head(spec: RunSpec, where: str) -> str:
+    """The program's docstring: what it repeats, how to call it, what it needs."""
+    said = f" It was trained on {quote(where)[1:-1]}." if where else ""
+    said = said.replace("\\", "/").replace('"', "'")
+    text = (
+        f"This is the run {spec.key} of Residual Explorer without Residual Explorer: the same "
+        f"initial weights, data, batches and recipe, and so, on a CPU with the same version of "
+        f"PyTorch, the same numbers to the last bit.{said}"
+    )
+    needs = "torchvision" if is_published(spec) else "scikit-learn"
+    needs = "numpy" if spec.data.name in ("spirals", "xor") else needs
+    return "\n".join(
+        [
+            f'"""{title(spec)}',
+            "",
+            fill(text, 88),
+            "",
+            USAGE,
+            f"It needs torch and {needs}. Licence: MIT.",
+            '"""',
+            "",
+        ]
+    )
+
+
+def title(spec: RunSpec) -> str:
+    """The run's short form, which may be long, in lines that fit."""
+    return fill(short_form(spec).replace(",", ", "), 88, break_on_hyphens=False)

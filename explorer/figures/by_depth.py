@@ -1,0 +1,165 @@
+"""Final error against depth: a dot a seed, the mean, and the 95 % interval over the seeds."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures.frame import Frame, Json, empty, finish
+from explorer.figures.race import COLORS, DASHES, NAMES, in_percent
+from explorer.figures.theme import LOOKS, Theme, faint
+from explorer.race_finding import (
+    KINDS,
+    Compared,
+    Group,
+    Kind,
+    Metric,
+    RaceRun,
+    compare,
+    finished_groups,
+    mean_interval,
+    test_error,
+    train_error,
+)
+
+HEIGHT = 300
+LOG_FROM = 8  # deepest over shallowest; a linear axis would push the shallow ones together
+DODGE = 0.012  # of the axis, between the lines at one depth
+VARIANTS = {"": "", "longer": ", 3x the steps", "normalized": ", normalised steps"}
+SYMBOLS = {"": "circle", "longer": "diamond-open", "normalized": "square-open"}
+X_TITLE = "depth (weighted layers)"
+Errors = Callable[[RaceRun], float]
+
+
+def by_depth(
+    runs: Sequence[RaceRun],
+    metric: Metric = "train_error",
+    theme: Theme = "light",
+    *,
+    narrow: bool = False,
+    note: str = "",
+) -> go.Figure:
+    """Final error of the finished runs against depth, one line a kind; variants are open marks.
+
+    The title is the finding (of the training error, which it is about) or the newest errors.
+    """
+    groups = finished_groups(runs)
+    y_title = f"final {NAMES[metric]} (%)"
+    notes = "; ".join(filter(None, (note, *_notes(runs, groups))))
+    if not groups:
+        frame = Frame("No run of the race has finished yet", notes, theme, narrow)
+        return empty(frame, X_TITLE, y_title, HEIGHT)
+    error = train_error if metric == "train_error" else test_error
+    title = _finding(runs, groups) if metric == "train_error" else _listed(groups, error)
+    frame = Frame(title, notes, theme, narrow)
+    place, axis = _depth_axis(sorted({depth for _, _, depth in groups}))
+    keys = sorted({group[:2] for group in groups}, key=lambda key: (KINDS.index(key[0]), key[1]))
+    data = []
+    for number, (kind, variant) in enumerate(keys):
+        mine = {d: runs for (k, v, d), runs in groups.items() if (k, v) == (kind, variant)}
+        shift = DODGE * (number - (len(keys) - 1) / 2)
+        x = {depth: place[depth] + shift for depth in mine}
+        data += _traces(kind, variant, mine, x, error)
+    layout = frame.layout(HEIGHT, [t["name"] for t in data if t["showlegend"]])
+    layout["xaxis"] = axis
+    layout |= _y_axis(runs, data, y_title, theme)
+    alt = f"Line chart of {y_title} against {X_TITLE}, {len(keys)} lines. {frame.title}."
+    return finish(data, layout, alt)
+
+
+def _traces(
+    kind: Kind,
+    variant: str,
+    groups: Mapping[int, Sequence[RaceRun]],
+    x: Mapping[int, float],
+    error: Errors,
+) -> list[Json]:
+    """The seeds' dots (a cross where one diverged), and the means with their intervals."""
+    name = kind + VARIANTS.get(variant, f", {variant}")
+    runs = [run for group in groups.values() for run in group]
+    errors = {depth: [error(run) for run in group] for depth, group in groups.items()}
+    shared = {"type": "scatter", "legendgroup": name, "name": name}
+    dots = {
+        **shared,
+        "x": [x[run.depth] for run in runs],
+        "y": [100 * error(run) for run in runs],
+        "mode": "markers",
+        "marker": {
+            "size": [7 if run.diverged else 5 for run in runs],
+            "symbol": ["x" if run.diverged else "circle" for run in runs],
+            "color": faint(COLORS[kind], 0.45),
+        },
+        "text": [_told(run, error) for run in runs],
+        "hovertemplate": "%{text}<extra></extra>",
+        "showlegend": False,
+    }
+    means = {depth: float(np.mean(values)) for depth, values in errors.items()}
+    ends = {depth: mean_interval(values) for depth, values in errors.items()}
+    return [
+        dots,
+        {
+            **shared,
+            "x": [x[depth] for depth in groups],
+            "y": [100 * mean for mean in means.values()],
+            "mode": "lines+markers" if not variant else "markers",
+            "line": {"color": COLORS[kind], "width": 2.2, "dash": DASHES[kind]},
+            "marker": {"size": 9, "symbol": SYMBOLS.get(variant, "star-open"), "opacity": 1},
+            "error_y": _bars(means, ends, COLORS[kind]),
+            "text": [
+                f"{kind}-{depth}{VARIANTS.get(variant, '')}: {in_percent(means[depth])}, "
+                f"{len(group)} seed{'s' if len(group) > 1 else ''}"
+                for depth, group in groups.items()
+            ],
+            "hovertemplate": "%{text}<extra></extra>",
+            "showlegend": True,
+        },
+    ]
+
+
+def _bars(
+    means: Mapping[int, float], ends: Mapping[int, tuple[float, float]], color: str
+) -> Json:
+    """Error bars from interval ends; none where there is no interval."""
+    known = {depth: (0.0, 0.0) if math.isnan(low) else (low, high) for depth, (low, high) in ends.items()}
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [100 * max(known[d][1] - mean, 0) for d, mean in means.items()],
+        "arrayminus": [100 * (mean - known[d][0]) if known[d][1] else 0 for d, mean in means.items()],
+        "color": color,
+        "thickness": 1.4,
+        "width": 5,
+    }
+
+
+def _told(run: RaceRun, error: Errors) -> str:
+    end = "diverged, counts at chance" if run.diverged else in_percent(error(run))
+    return f"{run.name}{VARIANTS.get(run.variant, '')}, seed {run.seed}: {end}"
+
+
+def _depth_axis(depths: Sequence[int]) -> tuple[dict[int, float], Json]:
+    """Where each depth stands between 0 and 1, and the axis with the depths as its ticks."""
+    log = depths[-1] > LOG_FROM * depths[0]
+    at = [math.log(depth) if log else float(depth) for depth in depths]
+    span = (at[-1] - at[0]) or 1.0
+    place = {d: (p - at[0]) / span if len(depths) > 1 else 0.5 for d, p in zip(depths, at, strict=True)}
+    ticks = {"tickvals": list(place.values()), "ticktext": [str(depth) for depth in depths]}
+    title = X_TITLE + (", log axis" if log else "")
+    return place, {"title": {"text": title}, "range": [-0.06, 1.06], **ticks}
+
+
+def _y_axis(runs: Sequence[RaceRun], data: Sequence[Json], title: str, theme: Theme) -> Json:
+    """The y axis from 0 to all dots and bars, but no further than 100, and chance if in sight."""
+    chance, look = 100 * runs[0].chance, LOOKS[theme]
+    tops = [np.max(t["y"]) for t in data]
+    tops += [np.max(np.add(t["y"], t["error_y"]["array"])) for t in data if "error_y" in t]
+    top = max(min(1.06 * float(max(tops)), 100.0), 1.0)
+    axis = {"yaxis": {"title": {"text": title}, "range": [-0.015 * top, top]}}
+    if chance > top:
+        return axis
+    where = {"xref": "x domain", "yref": "y"}
+    stroke = {"color": look.mark, "width": 1, "dash": "dash"}
+    line = {**where, "type": "line", "x0": 0, "x1": 1, "y0": chance, "y1": chance, "line": stroke}
+    label = {"text": f"chance {in_percent(chance / 100)}", "x": 0, "xanchor": "left"}
+    return {**axis, "shapes": [line], "annotations": [{**where, **label, "y": chance, "yanchor": "bottom"}]}
