@@ -251,21 +251,28 @@ def finding(runs: Sequence[RaceRun]) -> Finding:
     start = f"so far ({finished} of {len(asked)} runs finished): " if finished < len(asked) else ""
     parts = []
     for kind in KINDS:
-        if any(run.kind == kind for run in asked):
+        wanted = [run.depth for run in asked if run.kind == kind]
+        if wanted:
             mine = [row for row in rows if row.kind == kind and not row.variant]
-            parts += _said_of(kind, mine, [d for k, _, d in groups if k == kind])
+            parts += _said_of(kind, mine, [d for k, _, d in groups if k == kind], max(wanted))
     parts += [text for group in groups.values() for text in _diverged(group)]
     return Finding(start + "; ".join(parts), rows)
 
 
-def _said_of(kind: Kind, rows: Sequence[Compared], depths: Sequence[int]) -> list[str]:
-    """The clauses on one kind: each depth that is worse or open, and the others together."""
+def _said_of(
+    kind: Kind, rows: Sequence[Compared], depths: Sequence[int], deepest: int
+) -> list[str]:
+    """The clauses on one kind: each depth that is worse or open, and the others together.
+
+    `depths` have finished; `deepest` was asked for.
+    """
     if not rows:
         there = f"only {kind}-{depths[0]}" if depths else "none"
         return [f"{kind} networks cannot be compared: {there} has finished with readings"]
     fine = [row for row in rows if row.word == "no worse"]
     if len(fine) == len(rows):
-        return [f"{kind} networks do not train worse with depth"]
+        reach = "with depth" if depths[-1] == deepest else f"up to depth {depths[-1]}"
+        return [f"{kind} networks do not train worse {reach}"]
     parts = [_clause(row) for row in rows if row not in fine]
     if fine:
         names = " and ".join(f"{kind}-{row.depth}" for row in fine)

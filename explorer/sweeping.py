@@ -40,6 +40,7 @@ class Sweeping:
         self.pending: dict[str, deque[int]] = {}  # members of each active sweep, in order
         self.going: dict[str, tuple[str, int]] = {}  # by comparison: sweep and member
         self.tries: Counter[tuple[str, int]] = Counter()
+        self.fresh: set[str] = set()  # sweeps that take nothing from the store
         self.watcher: threading.Thread | None = None
         executor.behind = self
 
@@ -47,6 +48,7 @@ class Sweeping:
         """Train these specs, those not finished yet; with `reuse` false, all of them."""
         with self.lock:
             sweep = self.store.sweeps.add(name, specs, this_process(), reuse)
+            self.fresh |= set() if reuse else {sweep.id}
             self._activate(sweep)
         return self.store.sweeps.get(sweep.id) or sweep
 
@@ -108,7 +110,8 @@ class Sweeping:
     def _ready(self, sweep_id: str, index: int) -> str | None:
         """A member as a comparison that can start; None if it is finished or trains elsewhere."""
         member = self._found(sweep_id).members[index]
-        finished = self.store.sweeps.finished(member.key)
+        fresh = sweep_id in self.fresh
+        finished = None if fresh else self.store.sweeps.finished(member.key)
         if finished is not None:  # another sweep may have trained it meanwhile
             self.store.sweeps.link(sweep_id, index, finished)
             return None

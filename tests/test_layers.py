@@ -14,13 +14,16 @@ ROOT = Path(__file__).parents[1]
 # `*` for the package itself, whose names are for users. A new module needs a row here.
 ROWS = (
     {"registry", "home", "trace", "wording", "blocks", "catalog", "spec"},
-    {"comparison"},
+    {"comparison", "race_finding"},
     {"shortcuts", "init", "network", "data"},
-    {"theory"},
+    {"theory", "cost"},
     {"probes"},
     {"training", "flow"},
-    {"store", "checkpoint", "changes", "chores", "session", "worker", "processes", "executors"},
-    {"experiments", "claims"},
+    {
+        *("store", "checkpoint", "changes", "chores", "session", "worker", "processes"),
+        *("executors", "measuring", "sweeping", "remote", "raysweeps", "watching"),
+    },
+    {"experiments", "exports", "reproduction", "claims"},
     {"diagnosis", "figures"},
     {"*"},
     {"ui", "pages", "app"},
@@ -29,7 +32,10 @@ ROWS = (
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 
 STREAMLIT = {"ui", "pages", "app"}
-NO_TORCH = {"theory", "store", "processes", "executors", "diagnosis", "figures", *ROWS[0], *ROWS[1]}
+NO_TORCH = {
+    *("theory", "cost", "store", "processes", "executors", "measuring", "sweeping", "exports"),
+    *("reproduction", "diagnosis", "figures", *ROWS[0], *ROWS[1]),
+}
 TORCH = {"torch", "torchvision", "captum"}
 
 

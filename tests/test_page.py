@@ -5,15 +5,19 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
+import numpy as np
 import pytest
 from stand_in import StandIn, install
 from streamlit.testing.v1 import AppTest
 
 from explorer.experiments.arms import DEFAULT, MOST_ARMS, PRESETS, value_of
+from explorer.reproduction import Made, Outcome
 from explorer.spec import RunSpec, SpecError, parse, short_form
 from explorer.store import Comparison, this_process
-from explorer.ui import playground, state
+from explorer.trace import Reading
+from explorer.ui import panels, playground, state
 from explorer.ui.controls import IN_SIGHT, MORE
 from explorer.ui.lab import close, lab
 from explorer.ui.pages import GROUPS, page_files, question, title
@@ -338,6 +342,101 @@ def test_a_full_queue_is_one_line(executor: StandIn, monkeypatch: pytest.MonkeyP
     page = press(query(), playground.command, "play")
     assert trouble(page) == "queue: '8 waiting' is not allowed; at most 8 wait at once"
     assert run_in(page) == ""
+
+
+EXPECTED = Outcome(("3f9a12bc45", "0c11223344"), Made("cpu", "2.15.0+cu130", "x86_64", "AVX2"))
+
+
+def expected_in(page: AppTest) -> Outcome | None:
+    """What the address says came of its arms."""
+    expect, made = ("".join(page.query_params.get(name, "")) for name in state.EXPECT)
+    return Outcome.parse(expect, made, len(arms_of(page)))
+
+
+@pytest.mark.parametrize("name", ["play", "step", "reset", "pause", "stop"])
+def test_what_a_link_expects_is_kept_while_the_arms_are(executor: StandIn, name: str) -> None:
+    expecting = {**query(), **EXPECTED.query}
+    assert expected_in(press(expecting, playground.command, name)) == EXPECTED
+    page = visit(*SMALL, **EXPECTED.query)
+    assert not page.error
+    assert expected_in(page) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        (playground.set_field, ("seed", 1)),
+        (playground.set_gates, (((1.0,) * 3, (1.0, 0.0, 1.0)),)),
+        (playground.add_arm, ("seed", 2)),
+        (playground.remove_arm, (0,)),
+    ],
+)
+@pytest.mark.parametrize("live", [True, False])
+def test_other_arms_than_the_links_expect_nothing(
+    executor: StandIn, call: Callable[..., object], given: tuple[Any, ...], live: bool
+) -> None:
+    attached = query(run_of(executor, "running") if live else None)
+    page = press({**attached, **EXPECTED.query}, call, *given)
+    assert arms_of(page) != list(SMALL)
+    assert expected_in(page) is None
+
+
+def test_a_rate_that_is_changed_while_it_trains_expects_nothing(executor: StandIn) -> None:
+    training = {**query(run_of(executor, "running")), **EXPECTED.query}
+    assert expected_in(press(training, playground.set_field, "lr", 0.05)) is None
+
+
+def test_only_a_run_of_the_links_arms_is_shown_as_what_it_expects(executor: StandIn) -> None:
+    expecting = {**query(), **EXPECTED.query}
+    same, other = run_of(executor, "done"), run_of(executor, "done", arms=("resnet-8", "plain-8"))
+    assert expected_in(press(expecting, playground.show_run, same)) == EXPECTED
+    assert expected_in(press(expecting, playground.show_run, other)) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ({"expect": HOSTILE}, f"expect: '{HOSTILE}' is not allowed; a hash of 10 digits"),
+        ({"expect": EXPECTED.hashes[0]}, "expect: '3f9a12bc45' is not allowed"),
+        ({**EXPECTED.query, "made": HOSTILE}, f"made, device: '{HOSTILE}' is not allowed"),
+        ({"expect": "x" * 100_000}, "expect: 'xxx"),
+    ],
+)
+def test_what_cannot_be_expected_is_one_line_and_the_arms_stay(
+    executor: StandIn, asked: dict[str, str], line: str
+) -> None:
+    page = visit(*SMALL, **asked)
+    assert said(page).startswith(line)
+    assert len(said(page)) < 400
+    assert arms_of(page) == list(SMALL)
+    assert expected_in(page) is None
+    assert not opened(page.run()).error
+
+
+def test_the_link_of_a_finished_run_says_what_came_of_it(executor: StandIn) -> None:
+    def shared(run: Comparison | None) -> tuple[list[str], list[str]]:
+        attached = state.Choice(tuple(parse(arm) for arm in SMALL), run.id if run else None)
+        page = press(query(run), panels._share, attached)
+        return [code.value for code in page.code], [text.value for text in page.markdown]
+
+    arms = urlencode({"arm": SMALL}, doseq=True)
+    assert [link.partition("?")[2] for link in shared(None)[0]] == [arms]
+    links, words = shared(run_of(executor, "running"))
+    assert (len(links), words[-1][:39]) == (1, "Once this run has come to its end, a li")
+    run = run_of(executor, "done")
+    for one in run.runs:
+        executor.store.describe(one.id, "train_loss", ["network"], "nats", False)
+        reading = Reading("train_loss", 0, np.array([one.index], np.float32))
+        executor.store.write([(one.id, reading)])
+        executor.store.update(one.id, device="cpu", versions={"torch": "2.15.0"})
+    links, words = shared(run)
+    assert len(links) == 2
+    named = parse_qs(links[1].partition("?")[2])
+    assert (named["arm"], named["made"]) == (list(SMALL), ["cpu~2.15.0"])
+    assert len(set(named["expect"][0].split("~"))) == 2
+    executor.store.update(run.runs[0].id, edited=True)
+    links, words = shared(run)
+    assert (len(links), words[-1][:40]) == (1, "This run cannot be rebuilt from a link: ")
 
 
 def test_skips_are_cut_for_the_next_start(executor: StandIn) -> None:

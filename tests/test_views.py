@@ -15,14 +15,16 @@ from starlette.responses import Response
 
 from explorer.experiments.arms import DEFAULT, PRESETS
 from explorer.flow import flow
+from explorer.reproduction import RULE, Made, Outcome, share_query
 from explorer.session import Session
 from explorer.spec import parse
 from explorer.store import Comparison, Event, Store, StoreError, this_process
 from explorer.trace import Reading
 from explorer.ui import flows as flows_module
 from explorer.ui.flows import BAND_SEEDS, Flows, recorded
+from explorer.ui.drawing import Screen
 from explorer.ui.lab import Lab
-from explorer.ui.live import live_view
+from explorer.ui.live import live_view, views
 from explorer.ui.traces import Traces
 
 SMALL = ("plain-8,width=4,batch=32,steps=6", "resnet-8,width=4,batch=32,steps=6")
@@ -263,6 +265,35 @@ def test_at_rest_too_nothing_is_sent_twice(executor: StandIn) -> None:
     tag = ask().headers["etag"]
     assert ask(tag=tag).status_code == 304
     assert ask({"narrow": "1"}, tag).status_code == 200
+
+
+def expecting(run: str, expected: Outcome | None, *arms: str) -> dict[str, Any]:
+    """The view of a run for somebody whose link expects that of these arms."""
+    specs = tuple(parse(arm) for arm in arms or SMALL)
+    return views().view(specs, run, Screen("light", False, ()), expected)
+
+
+def test_a_link_invites_and_the_end_says_whether_it_came_again(
+    executor: StandIn, trained: Comparison
+) -> None:
+    query: Any = share_query(executor.store, trained)
+    right = Outcome.parse(query["expect"], query["made"], 2)
+    wrong = Outcome(("0" * 10, "1" * 10), Made("cpu", "2.0"))
+    for expected in (right, wrong):
+        assert expected is not None
+        assert expecting("", expected)["message"] == expected.invitation
+        assert expecting("nothere0", expected)["message"].startswith("That run is not on")
+    unasked = expecting(trained.id, None)
+    found = expecting(trained.id, right)
+    verdict = found["sentences"][0]
+    assert verdict["text"].startswith("Reproduced: hash equal (")
+    assert verdict["rule"] == RULE
+    assert found == {**unasked, "sentences": [verdict, *unasked["sentences"]]}
+    said = expecting(trained.id, wrong)["sentences"][0]["text"]
+    assert said.startswith("Not bit for bit the same: torch ")
+    assert expecting(trained.id, right, *reversed(SMALL)) == unasked
+    executor.store.update(trained.runs[1].id, state="running")
+    assert expecting(trained.id, right)["sentences"] == unasked["sentences"]
 
 
 def test_an_unknown_run_is_said_and_the_arms_are_shown(executor: StandIn) -> None:

@@ -28,6 +28,7 @@ if __name__ == "__main__":
 FOLDER = """\
     parser.add_argument("--data", default="data", help="the folder of the data set")
 """
+WIDTH = 88
 USAGE = """\
     python script.py                  every step's readings, as CSV
     python script.py --out curve.csv  the same, into a file
@@ -53,29 +54,25 @@ def script(spec: RunSpec, events: Sequence[Event] = (), arm: int = 0, where: str
 
 def head(spec: RunSpec, where: str) -> str:
     """The program's docstring: what it repeats, how to call it, what it needs."""
-    said = f" It was trained on {quote(where)[1:-1]}." if where else ""
-    said = said.replace("\\", "/").replace('"', "'")
-    text = (
+    title = fill(short_form(spec).replace(",", ", "), WIDTH, break_on_hyphens=False)
+    licence = f"It needs {needs(spec)}. Licence: MIT."
+    lines = [title, "", fill(said_of(spec, where), WIDTH), "", USAGE, licence]
+    return '"""' + "\n".join(lines) + '\n"""\n'
+
+
+def said_of(spec: RunSpec, where: str) -> str:
+    """What a program repeats and how exactly, in a sentence or two."""
+    said = quote(where)[1:-1].replace("\\", "/").replace('"', "'")
+    original = f" The original was trained on {said}." if where else ""
+    return (
         f"This is the run {spec.key} of Residual Explorer without Residual Explorer: the same "
         f"initial weights, data, batches and recipe, and so, on a CPU with the same version of "
-        f"PyTorch, the same numbers to the last bit.{said}"
-    )
-    needs = "torchvision" if is_published(spec) else "scikit-learn"
-    needs = "numpy" if spec.data.name in ("spirals", "xor") else needs
-    return "\n".join(
-        [
-            f'"""{title(spec)}',
-            "",
-            fill(text, 88),
-            "",
-            USAGE,
-            f"It needs torch and {needs}. Licence: MIT.",
-            '"""',
-            "",
-        ]
+        f"PyTorch, the same numbers to the last bit.{original}"
     )
 
 
-def title(spec: RunSpec) -> str:
-    """The run's short form, which may be long, in lines that fit."""
-    return fill(short_form(spec).replace(",", ", "), 88, break_on_hyphens=False)
+def needs(spec: RunSpec) -> str:
+    """The packages that a program imports."""
+    if is_published(spec):
+        return "torch and torchvision"
+    return "torch and numpy" if spec.data.name in ("spirals", "xor") else "torch and scikit-learn"

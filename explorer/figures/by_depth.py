@@ -1,7 +1,6 @@
 """Final error against depth: a dot a seed, the mean, and the 95 % interval over the seeds."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -25,7 +24,8 @@ from explorer.race_finding import (
 
 HEIGHT = 300
 LOG_FROM = 8  # deepest over shallowest; a linear axis would push the shallow ones together
-DODGE = 0.012  # of the axis, between the lines at one depth
+DODGE = 0.022  # of the axis, between the lines at one depth
+ASIDE = 0.009  # of the axis, from a mean and its bar to the dots of its seeds
 VARIANTS = {"": "", "longer": ", 3x the steps", "normalized": ", normalised steps"}
 SYMBOLS = {"": "circle", "longer": "diamond-open", "normalized": "square-open"}
 X_TITLE = "depth (weighted layers)"
@@ -82,20 +82,20 @@ def _traces(
     shared = {"type": "scatter", "legendgroup": name, "name": name}
     dots = {
         **shared,
-        "x": [x[run.depth] for run in runs],
+        "x": [x[run.depth] - ASIDE for run in runs],
         "y": [100 * error(run) for run in runs],
         "mode": "markers",
         "marker": {
             "size": [7 if run.diverged else 5 for run in runs],
             "symbol": ["x" if run.diverged else "circle" for run in runs],
-            "color": faint(COLORS[kind], 0.45),
+            "color": faint(COLORS[kind], 0.6),
+            "line": {"width": 0},
         },
         "text": [_told(run, error) for run in runs],
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": False,
     }
     means = {depth: float(np.mean(values)) for depth, values in errors.items()}
-    ends = {depth: mean_interval(values) for depth, values in errors.items()}
     return [
         dots,
         {
@@ -105,7 +105,7 @@ def _traces(
             "mode": "lines+markers" if not variant else "markers",
             "line": {"color": COLORS[kind], "width": 2.2, "dash": DASHES[kind]},
             "marker": {"size": 9, "symbol": SYMBOLS.get(variant, "star-open"), "opacity": 1},
-            "error_y": _bars(means, ends, COLORS[kind]),
+            "error_y": _bars(errors.values(), COLORS[kind]),
             "text": [
                 f"{kind}-{depth}{VARIANTS.get(variant, '')}: {in_percent(means[depth])}, "
                 f"{len(group)} seed{'s' if len(group) > 1 else ''}"
@@ -117,16 +117,14 @@ def _traces(
     ]
 
 
-def _bars(
-    means: Mapping[int, float], ends: Mapping[int, tuple[float, float]], color: str
-) -> Json:
-    """Error bars from interval ends; none where there is no interval."""
-    known = {depth: (0.0, 0.0) if math.isnan(low) else (low, high) for depth, (low, high) in ends.items()}
+def _bars(errors: Iterable[Sequence[float]], color: str) -> Json:
+    """The 95 % t intervals of the means; none over a single seed."""
+    ends = [(np.mean(values), *mean_interval(values)) for values in errors]
     return {
         "type": "data",
         "symmetric": False,
-        "array": [100 * max(known[d][1] - mean, 0) for d, mean in means.items()],
-        "arrayminus": [100 * (mean - known[d][0]) if known[d][1] else 0 for d, mean in means.items()],
+        "array": [100 * (high - mean) for mean, _, high in ends],
+        "arrayminus": [100 * (mean - low) for mean, low, _ in ends],
         "color": color,
         "thickness": 1.4,
         "width": 5,
@@ -141,9 +139,9 @@ def _told(run: RaceRun, error: Errors) -> str:
 def _depth_axis(depths: Sequence[int]) -> tuple[dict[int, float], Json]:
     """Where each depth stands between 0 and 1, and the axis with the depths as its ticks."""
     log = depths[-1] > LOG_FROM * depths[0]
-    at = [math.log(depth) if log else float(depth) for depth in depths]
-    span = (at[-1] - at[0]) or 1.0
-    place = {d: (p - at[0]) / span if len(depths) > 1 else 0.5 for d, p in zip(depths, at, strict=True)}
+    at = np.log(depths) if log else np.array(depths, float)
+    share = (at - at[0]) / (at[-1] - at[0]) if len(depths) > 1 else np.full(1, 0.5)
+    place = dict(zip(depths, share.tolist(), strict=True))
     ticks = {"tickvals": list(place.values()), "ticktext": [str(depth) for depth in depths]}
     title = X_TITLE + (", log axis" if log else "")
     return place, {"title": {"text": title}, "range": [-0.06, 1.06], **ticks}
@@ -152,14 +150,72 @@ def _depth_axis(depths: Sequence[int]) -> tuple[dict[int, float], Json]:
 def _y_axis(runs: Sequence[RaceRun], data: Sequence[Json], title: str, theme: Theme) -> Json:
     """The y axis from 0 to all dots and bars, but no further than 100, and chance if in sight."""
     chance, look = 100 * runs[0].chance, LOOKS[theme]
-    tops = [np.max(t["y"]) for t in data]
-    tops += [np.max(np.add(t["y"], t["error_y"]["array"])) for t in data if "error_y" in t]
-    top = max(min(1.06 * float(max(tops)), 100.0), 1.0)
-    axis = {"yaxis": {"title": {"text": title}, "range": [-0.015 * top, top]}}
+    highest = [np.max(t["y"]) for t in data]
+    bars = [np.add(t["y"], t["error_y"]["array"]) for t in data if "error_y" in t]
+    highest += [np.nanmax(bar, initial=0) for bar in bars]
+    top = max(min(1.08 * float(max(highest)), 100.0), 1.0)
+    axis = {"yaxis": {"title": {"text": title}, "range": [-0.02 * top, top]}}
     if chance > top:
         return axis
     where = {"xref": "x domain", "yref": "y"}
     stroke = {"color": look.mark, "width": 1, "dash": "dash"}
     line = {**where, "type": "line", "x0": 0, "x1": 1, "y0": chance, "y1": chance, "line": stroke}
-    label = {"text": f"chance {in_percent(chance / 100)}", "x": 0, "xanchor": "left"}
-    return {**axis, "shapes": [line], "annotations": [{**where, **label, "y": chance, "yanchor": "bottom"}]}
+    label = {"text": f"chance {in_percent(chance / 100)}", "y": chance, "yanchor": "bottom"}
+    left = {**where, **label, "x": 0, "xanchor": "left"}
+    return {**axis, "shapes": [line], "annotations": [left]}
+
+
+def _notes(runs: Sequence[RaceRun], groups: Mapping[Group, Sequence[RaceRun]]) -> list[str]:
+    """What dots and bars are, and which runs are not drawn."""
+    notes = []
+    if groups:
+        notes = ["dots: seeds, bars: 95 % t interval of their mean, cut off at 0 and 100 %"]
+    if any(run.diverged for run in runs):
+        notes.append("x: diverged, counts at chance")
+    open_ones = sum(not run.finished for run in runs)
+    if open_ones:
+        notes.append(f"{open_ones} of {len(runs)} runs are not finished and left out")
+    return notes
+
+
+def _finding(runs: Sequence[RaceRun], groups: Mapping[Group, Sequence[RaceRun]]) -> str:
+    """The short form of the race's finding; the errors alone where nothing can be compared."""
+    rows = [row for row in compare(runs) if not row.variant]
+    parts = [_of_kind(kind, [row for row in rows if row.kind == kind]) for kind in KINDS]
+    if not any(parts):
+        return _listed(groups, train_error)
+    so_far = any(not run.variant and not run.finished for run in runs)
+    return ("so far, " if so_far else "") + "; ".join(filter(None, parts))
+
+
+def _of_kind(kind: Kind, rows: Sequence[Compared]) -> str:
+    if rows and all(row.word == "no worse" for row in rows):
+        return f"{kind} networks do not train worse with depth"
+    parts = []
+    for word in ("trains worse", "inconclusive", "not tested"):
+        found = [row for row in rows if row.word == word]
+        if not found:
+            continue
+        most = max(found, key=lambda row: row.difference)
+        names = " and ".join(f"{kind}-{row.depth}" for row in found)
+        said = f"is {word}" if word != "trains worse" else word
+        if len(found) > 1:
+            said = f"are {word}" if word != "trains worse" else "train worse"
+        numbers = f"{in_percent(most.error)} against {in_percent(most.best_error)}"
+        start = "up to " if len(found) > 1 else ""
+        parts.append(f"{names} {said} ({start}{numbers} of {kind}-{most.best})")
+    return "; ".join(parts)
+
+
+def _listed(groups: Mapping[Group, Sequence[RaceRun]], error: Errors) -> str:
+    """Every depth's mean error, of the runs as asked if there are any."""
+    asked = {group: runs for group, runs in groups.items() if not group[1]} or groups
+    parts = []
+    for kind in KINDS:
+        mine = [runs for group, runs in asked.items() if group[0] == kind]
+        said = [
+            f"{runs[0].name} {in_percent(float(np.mean([*map(error, runs)])))}" for runs in mine
+        ]
+        parts.append(", ".join(said))
+    what = "Training error" if error is train_error else "Test error"
+    return f"{what}: {'; '.join(filter(None, parts))}"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,6 +18,7 @@ from explorer.wording import number, percent
 HEIGHT = 260
 LOG_FROM = 10  # times the loss at chance; a linear axis would flatten the other arms
 MOST_MARKERS = 60
+FEW, MANY = 2, 1000  # classes where the number is not known: of a verdict, of a loss at chance
 
 
 @dataclass(frozen=True)
@@ -40,28 +41,38 @@ class Event:
 
 def curves(
     series: Sequence[CurveSeries],
-    classes: int,
+    classes: int | None,
     theme: Theme = "light",
     *,
     narrow: bool = False,
     note: str = "",
     title: str = "",
     events: Sequence[Event] = (),
+    references: Sequence[CurveSeries] = (),
 ) -> go.Figure:
-    """Training loss beside accuracy (below it when narrow); chance is a labelled line in both."""
+    """Training loss beside accuracy (below it when narrow); chance is a labelled line in both.
+
+    Without `classes`, which runs on unlike data do not share, chance is not drawn. `references`
+    are thin grey lines behind, as far as the axes reach that `series` alone decides.
+    """
     series = [one for one in series if len(one.loss)]
     if not series:
         frame = Frame(title or "Loss and accuracy", note, theme, narrow)
         return empty(frame, "step", "loss (nats)", HEIGHT)
     verdicts = [
-        learning_verdict(one.loss, one.test_accuracy, classes, one.arm.name) for one in series
+        learning_verdict(one.loss, one.test_accuracy, classes or FEW, one.arm.name)
+        for one in series
     ]
     look = LOOKS[theme]
     frame = Frame(title or learning_finding(verdicts), note, theme, narrow)
-    layout = frame.layout(2 * HEIGHT if narrow else HEIGHT, [s.arm.name for s in series], True)
+    end = max(int(one.loss.steps[-1]) for one in series)
+    behind = [_grey(one, end, LOOKS[theme]) for one in references]
+    behind = [one for one in behind if len(one.loss)]
+    legend = [one.arm.name for one in (*series, *behind)]
+    layout = frame.layout(2 * HEIGHT if narrow else HEIGHT, legend, True)
     left, right = panels(2, 1 if narrow else 2, 0.1, 0.15)
     scale = _loss_scale(series, classes)
-    steps = {"range": [0, 1.02 * max(int(one.loss.steps[-1]) for one in series) + 0.1]}
+    steps = {"range": [0, 1.02 * end + 0.1]}
     titled = {"title": {"text": "step"}}
     layout |= left.axes(
         {**steps, **({} if narrow else titled), "matches": "x2"},
@@ -69,7 +80,8 @@ def curves(
     )
     layout |= right.axes({**steps, **titled}, {"range": [0, 102]})
     layout["shapes"], layout["annotations"] = _marks((left, right), classes, events, scale, look)
-    data = [t for one in series for t in (*_loss(one, left, scale), *_accuracy(one, right))]
+    data = [t for one in behind for t in _reference(one, left, right, scale)]
+    data += [t for one in series for t in (*_loss(one, left, scale), *_accuracy(one, right))]
     middle = steps["range"][1] / 2
     ends = [_end(v, one, left, scale, middle) for v, one in zip(verdicts, series, strict=True)]
     data += [end for end in ends if end]
@@ -77,11 +89,11 @@ def curves(
     return finish(data, layout, alt)
 
 
-def _loss_scale(series: Sequence[CurveSeries], classes: int) -> LogScale | None:
+def _loss_scale(series: Sequence[CurveSeries], classes: int | None) -> LogScale | None:
     """A log scale once a loss is far above chance, else none; divergence has a mark of its own."""
     losses = [one.loss.values[np.isfinite(one.loss.values)] for one in series]
     greatest = max((float(loss.max()) for loss in losses if len(loss)), default=0.0)
-    return LogScale.over(losses) if greatest > LOG_FROM * math.log(classes) else None
+    return LogScale.over(losses) if greatest > LOG_FROM * math.log(classes or MANY) else None
 
 
 def _line(series: CurveSeries, trace: Trace, panel: Panel, values: Array, line: Json) -> Json:
@@ -122,6 +134,28 @@ def _accuracy(series: CurveSeries, panel: Panel) -> list[Json]:
     return lines
 
 
+def _grey(series: CurveSeries, end: int, look: Look) -> CurveSeries:
+    """A reference as it is drawn: up to the step `end`, in the colour of what is not data."""
+    traces = (series.loss, series.train_accuracy, series.test_accuracy)
+    return CurveSeries(replace(series.arm, color=look.mark), *(_until(t, end) for t in traces))
+
+
+def _until(trace: Trace, end: int) -> Trace:
+    count = int(np.searchsorted(trace.steps, end, side="right"))
+    return replace(trace, steps=trace.steps[:count], values=trace.values[:count])
+
+
+def _reference(
+    series: CurveSeries, left: Panel, right: Panel, scale: LogScale | None
+) -> list[Json]:
+    """Loss and test accuracy, or train accuracy where no other was read; thinner than an arm."""
+    lines = [*_loss(series, left, scale), *_accuracy(series, right)[-1:]]
+    return [
+        {**line, "mode": "lines", "line": {**line["line"], "width": 1, "dash": series.arm.dash}}
+        for line in lines
+    ]
+
+
 def _end(
     verdict: Learning, series: CurveSeries, panel: Panel, scale: LogScale | None, middle: float
 ) -> Json | None:
@@ -153,7 +187,7 @@ def _end(
 
 def _marks(
     both: tuple[Panel, Panel],
-    classes: int,
+    classes: int | None,
     events: Sequence[Event],
     scale: LogScale | None,
     look: Look,
@@ -165,14 +199,10 @@ def _marks(
         right.heading("accuracy (%): test solid, train dotted"),
     ]
     shapes: list[Json] = []
-    chance, share = math.log(classes), 100 / classes
     if scale:
         shapes, labels = scale.marks(look)
         notes += labels
-    for panel, level, text in (
-        (left, chance, f"chance ln {classes} = {number(chance)}"),
-        (right, share, f"chance {percent(1 / classes)}"),
-    ):
+    for panel, level, text in zip(both, *_chance(classes), strict=False):
         place = {"xref": f"x{panel.suffix} domain", "yref": f"y{panel.suffix}"}
         line = {"color": look.mark, "width": 1, "dash": "dash"}
         shapes.append({**place, "type": "line", "x0": 0, "x1": 1, "y0": level, "y1": level})
@@ -186,6 +216,15 @@ def _marks(
             shapes.append(shape)
             notes += [label] if panel is left else []
     return shapes, notes
+
+
+def _chance(classes: int | None) -> tuple[list[float], list[str]]:
+    """The heights of the two chance lines and what stands at them; none without `classes`."""
+    if classes is None:
+        return [], []
+    loss = math.log(classes)
+    labels = [f"chance ln {classes} = {number(loss)}", f"chance {percent(1 / classes)}"]
+    return [loss, 100 / classes], labels
 
 
 def _event(event: Event, panel: Panel, look: Look) -> tuple[Json, Json]:

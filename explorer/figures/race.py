@@ -81,7 +81,7 @@ class Line:
         held = [_at_chance(run, one, grid) if run.diverged else one for run, one in pairs]
         common = functools.reduce(np.intersect1d, [steps for steps, _ in held])
         rows = [values[np.searchsorted(steps, common)] for steps, values in held]
-        return common, np.mean(rows, axis=0, dtype=np.float64).astype(np.float32)
+        return common, np.asarray(np.mean(rows, axis=0, dtype=np.float64), np.float32)
 
 
 def race(
@@ -155,7 +155,7 @@ def running_mean(steps: Steps, values: Array, window: int) -> Array:
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     first = np.searchsorted(steps, steps - window, side="right")
     last = np.arange(1, len(steps) + 1)
-    return ((total[last] - total[first]) / (last - first)).astype(np.float32)
+    return np.asarray((total[last] - total[first]) / (last - first), np.float32)
 
 
 def depth_colors(color: str, count: int, theme: Theme) -> list[str]:
@@ -275,12 +275,13 @@ def _scaled(run: RaceRun, x: X) -> float:
     return per_step[x]
 
 
-def _scatter(line: Line, x: Array, y: Array, scale: LogScale | None, **more: object) -> Json:
+def _scatter(of: Line, x: Array, y: Array, scale: LogScale | None, **more: object) -> Json:
+    """One Plotly trace of `of`, with `more` of its attributes."""
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": line.name + (", 3x the steps" if line.start else ""),
-        "legendgroup": line.name,
+        "name": of.name + (", 3x the steps" if of.start else ""),
+        "legendgroup": of.name,
         "showlegend": False,
         "x": x.astype(np.float32),
         "y": scale.drawn(y) if scale else y,
@@ -351,9 +352,10 @@ def _y_axis(lines: Sequence[Line], scale: LogScale | None, title: str, theme: Th
     chance, look = _chance(lines), LOOKS[theme]
     runs = [run for line in lines for run in line.runs]
     most = max(float(np.nanmax(readings(run, lines[0].metric)[1], initial=chance)) for run in runs)
-    axis = scale.axis(f"{title}, log axis") if scale else {"title": {"text": title}}
-    if not scale:
-        axis["range"] = [0, max(1.08 * chance, 1.02 * most)]
+    axis: Json = {"title": {"text": title}}
+    axis["range"] = [0, max(1.08 * chance, 1.02 * most)]
+    if scale:
+        axis = scale.axis(f"{title}, log axis")
     where = {"xref": "x domain", "yref": "y"}
     stroke = {"color": look.mark, "width": 1, "dash": "dash"}
     shape = {**where, "type": "line", "x0": 0, "x1": 1, "y0": chance, "y1": chance, "line": stroke}

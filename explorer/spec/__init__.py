@@ -1,6 +1,6 @@
 """Specs: what is built and how it is trained, as frozen, checked values with a content key."""
 
-from explorer.spec.base import SpecError, quote
+from explorer.spec.base import SpecError, printable, quote
 from explorer.spec.network import NetworkSpec, Stage
 from explorer.spec.recipe import DataSpec, Recipe
 from explorer.spec.run import RunSpec
@@ -15,6 +15,7 @@ __all__ = [
     "SpecError",
     "Stage",
     "parse",
+    "printable",
     "quote",
     "short_form",
 ]

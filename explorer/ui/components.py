@@ -6,6 +6,7 @@ so that panels share one poller and nothing of them is sent again on a rerun.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict, cast
 
 import streamlit as st
@@ -15,7 +16,9 @@ COMMANDS = ("play", "pause", "resume", "step", "stop", "reset")
 GATE_LIMIT = 10.0
 PLOTLY_URL = "/assets/plotly.min.js"
 # px held until the panel is drawn
-SPACE = {"diagram": 330, "transport": 44, "members": 90, "charts": 720}
+SPACE = {"table": 480, "diagram": 330, "transport": 44, "members": 90, "charts": 720}
+
+LONGEST_SEARCH = 200  # characters
 
 Gates = tuple[tuple[float, ...], ...]  # (arm, block)
 
@@ -33,6 +36,20 @@ class DiagramArm(TypedDict):
     labels: NotRequired[Sequence[str]]
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a visitor makes of the table: runs selected, words searched, the column sorted by.
+
+    `sort` is a column's name, with a minus before it for the greatest first; `seq` rises with
+    every change in the browser, so that an echo of an older one changes nothing there.
+    """
+
+    ids: tuple[int, ...] = ()
+    find: str = ""
+    sort: str = ""
+    seq: int = 0
+
+
 def _panel(name: str) -> ComponentRenderer:
     loader = (
         f'const address = new URL("/assets/{name}.js", location.origin).href;\n'
@@ -47,6 +64,7 @@ def _panel(name: str) -> ComponentRenderer:
 _diagram = _panel("diagram")
 _transport = _panel("transport")
 _charts = _panel("charts")
+_table = _panel("table")
 _members = _panel("members")
 
 
@@ -113,6 +131,34 @@ def charts(
 def members(key: str, view_url: str) -> None:
     """The runs of the sweep behind `view_url`, a mark each, in a table by kind and depth."""
     _members(key=key, data={"url": view_url})
+
+
+def table(key: str, url: str, look: Look, version: str, on_look: Callable[[Look], None]) -> None:
+    """The rows of `url` to search, sort and select; `on_look` is given every change.
+
+    A new `version` makes the panel ask for the rows at once.
+    """
+
+    def changed() -> None:
+        now = read_look(st.session_state[key])
+        if now is not None:
+            on_look(now)
+
+    shown = {"ids": list(look.ids), "find": look.find, "sort": look.sort, "seq": look.seq}
+    _table(key=key, data={"url": url, "version": version, **shown}, on_look_change=changed)
+
+
+def read_look(events: Mapping[str, Any]) -> Look | None:
+    """The look in the table's event; None if there is none, or it has not its shape."""
+    event = events.get("look")
+    if not isinstance(event, dict):
+        return None
+    ids, find, sort, seq = (event.get(name) for name in ("ids", "find", "sort", "seq"))
+    if not isinstance(ids, list) or not all(type(one) is int and 0 < one < 2**53 for one in ids):
+        return None
+    if not isinstance(find, str) or not isinstance(sort, str) or type(seq) is not int:
+        return None
+    return Look(tuple(ids), find[:LONGEST_SEARCH], sort[:LONGEST_SEARCH], seq)
 
 
 def read_gates(events: Mapping[str, Any], shape: Sequence[int]) -> Gates | None:

@@ -12,6 +12,7 @@ from explorer import figures
 from explorer.figures import Arm, BoundarySeries, CurveSeries, ProfileSeries, Theme
 from explorer.store import Event
 from explorer.trace import Trace
+from explorer.ui.references import references_of
 from explorer.ui.scene import Scene
 
 EXTRA = (
@@ -84,7 +85,14 @@ def _curves(scene: Scene, screen: Screen) -> go.Figure:
         series.append(CurveSeries(arm, *(scene.trace(index, probe) for probe in probes)))
     classes = scene.specs[0].network.classes
     events = [figures.Event(event.step, label(event)) for event in _told_apart(scene.events)]
-    return figures.curves(series, classes, screen.theme, narrow=screen.narrow, events=events)
+    return figures.curves(
+        series,
+        classes,
+        screen.theme,
+        narrow=screen.narrow,
+        events=events,
+        references=references_of(scene),
+    )
 
 
 def _told_apart(events: Sequence[Event]) -> list[Event]:

@@ -42,6 +42,7 @@ def live_race(request: Request) -> Response:
 
 
 def _tag(sweep: str | None, query: str) -> str:
-    """An ETag that is cheap to know: the store's change token; empty for a race at rest."""
-    token = race_views().lab.store.sweeps.tag(sweep) if sweep else ""
-    return f'"{hashlib.sha256(f"{token}:{query}".encode()).hexdigest()[:16]}"' if token else ""
+    """An ETag that is cheap to know: the change token of the sweep, or at rest of all runs."""
+    store = race_views().lab.store
+    token = store.sweeps.tag(sweep) if sweep else f"rest:{store.table.tag()}"
+    return f'"{hashlib.sha256(f"{token}:{query}".encode()).hexdigest()[:16]}"'

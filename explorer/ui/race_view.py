@@ -131,6 +131,7 @@ class RaceViews:
         total = sum(run.steps for run in shown.runs)
         done = sum(min(_steps_done(run), run.steps) for run in shown.runs) if sweep else 0
         left = self._seconds_left(sweep, choice, shown)
+        missing = [s for s in choice.race.specs if self.lab.store.sweeps.finished(s.key) is None]
         return {
             "busy": state == "running",
             "state": state,
@@ -138,10 +139,10 @@ class RaceViews:
             "steps": total,
             "seconds_left": left,
             "message": sweep.message if sweep else "",
-            "progress": _progress_text(sweep, state, shown, left, self._cost(choice)),
-            "controls": CONTROLS[state],
+            "progress": _progress_text(sweep, state, shown, left, self._cost(choice, missing)),
+            "controls": {**CONTROLS[state], **({"play": bool(missing)} if sweep is None else {})},
             "words": {
-                "play": f"Train {len(choice.race.specs)} runs" if state == "idle" else "Trained",
+                "play": _play_word(len(missing)),
                 "stop": "Cancel",
                 "resume": "Resume",
                 "reset": "New race",
@@ -149,14 +150,13 @@ class RaceViews:
             "note": shown.note,
         }
 
-    def _cost(self, choice: RaceChoice) -> str:
-        """What training the race takes, in words, before anything is pressed."""
-        specs = [s for s in choice.race.specs if self.lab.store.sweeps.finished(s.key) is None]
+    def _cost(self, choice: RaceChoice, specs: Sequence[RunSpec]) -> str:
+        """What training `specs`, those of the race not in the store, takes, in words."""
         stored = len(choice.race.specs) - len(specs)
         there = f", {stored} of them in the store already" if stored else ""
         text = f"{len(choice.race.specs)} runs{there}"
         if not specs:
-            return f"{text}: nothing is left to train"
+            return f"All {stored} runs were trained on this machine and stand below"
         workers = min(self.lab.executor.max_behind, len(specs))
         flops = sum(flops_of(spec) * spec.recipe.steps for spec in specs)
         seconds = self._seconds(specs) / workers
@@ -234,6 +234,13 @@ def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _play_word(missing: int) -> str:
+    """What the first button says of the runs it trains."""
+    if missing:
+        return "Train 1 run" if missing == 1 else f"Train {missing} runs"
+    return "Trained"
 
 
 def _members(shown: Shown) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from explorer.ui import lab
 from explorer.ui.live import live_view
+from explorer.ui.runs_live import export_run, live_compare, live_runs
 from explorer.ui.live_race import live_race
 
 LOG = logging.getLogger(__name__)
@@ -58,6 +59,9 @@ def explain(error: Exception) -> bool:
 
 ROUTES = [
     Route("/live/view", live_view),
+    Route("/live/runs", live_runs),
+    Route("/live/compare", live_compare),
+    Route("/export/{run:int}/{format}", export_run),
     Route("/live/race", live_race),
     Route("/assets/plotly.min.js", plotly_js),
     Mount("/assets", Assets(directory=HERE / "assets")),

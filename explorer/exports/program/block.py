@@ -175,8 +175,8 @@ class BlockWriter:
     def gate_lines(self) -> list[str]:
         """The gates that a block keeps."""
         said = {
-            "skip": "self.skip = 1.0  # the gate on the shortcut; 0 is the plain network",
-            "residual": "self.gate = 1.0  # the gate on F(x); 0 is a lesion",
+            "skip": "self.skip = 1.0  # the gate on the shortcut",
+            "residual": "self.gate = 1.0  # the gate on F(x)",
         }
         return [said[gate] for gate in self.gates.own]
 

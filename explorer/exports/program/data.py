@@ -40,8 +40,8 @@ def load_data():
     """The points, shuffled once, the classes in turn; each feature normalised."""
     points = torch.from_numpy(make_points()).float().view(2, 400, 2)
     order = torch.randperm(400, generator=generator_for(0, "NAME"))
-    splits = order[:TRAIN], order[TRAIN:]
-    x_train, x_test = (points[:, rows].transpose(0, 1).reshape(-1, 2) for rows in splits)
+    pairs = points[:, order].transpose(0, 1)  # (400, 2, 2): a point of either class
+    x_train, x_test = pairs[:TRAIN].reshape(-1, 2), pairs[TRAIN:].reshape(-1, 2)
     mean = x_train.double().mean(0).float()
     std = x_train.double().var(0, correction=0).sqrt().float()
     x_train, x_test = (x_train - mean) / std, (x_test - mean) / std

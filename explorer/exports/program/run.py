@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from explorer.exports.program.block import Gates, gate_constants
-from explorer.exports.program.source import NARROW, Section, gates, lines_of, number
-from explorer.spec import RunSpec
+from explorer.exports.program.source import Section, gates, lines_of, listed, number
+from explorer.spec import NetworkSpec, RunSpec, SpecError
 from explorer.store import Event
 
 
@@ -31,43 +31,58 @@ def changes_of(spec: RunSpec, events: Sequence[Event], arm: int) -> Changes:
             continue
         if event.kind == "lr":
             found.lr[event.step] = spec.recipe.replace(lr=event.value).lr
-        elif event.kind == "residual" or spec.network.shortcut != "none":
-            blocks = spec.network.block_count
-            values = event.numbers if len(event.numbers) == blocks else (0.0,) * (blocks + 1)
-            changed = spec.network.replace(**{event.kind: values})
+            continue
+        if len(event.numbers) != spec.network.block_count:
+            allowed = f"a list of {spec.network.block_count} gates"
+            raise SpecError(event.kind, event.value, allowed)
+        if event.kind == "residual" or spec.network.shortcut != "none":
+            changed = spec.network.replace(**{event.kind: event.numbers})
             getattr(found, event.kind)[event.step] = getattr(changed, event.kind)
     return found
 
 
+SETTLED = [
+    "",
+    "torch.set_num_threads(1)  # more threads add in another order: other last digits",
+    "torch.set_flush_denormal(True)  # numbers below 1e-38 are zero; else they are slow",
+]
+
+
 def constants_section(spec: RunSpec, changes: Changes, kept: Gates) -> Section:
     """What the run is: seed, sizes, recipe and the changes made while it trained."""
-    recipe, network = spec.recipe, spec.network
+    recipe = spec.recipe
     lines = [f"SEED = {spec.seed}", f"STEPS = {recipe.steps}", f"BATCH = {recipe.batch}"]
-    peak = "  # the highest learning rate" if recipe.warmup or recipe.schedule != "constant" else ""
-    lines.append(f"LR = {number(recipe.lr)}{peak}")
+    varies = recipe.warmup or recipe.schedule != "constant"
+    lines.append(f"LR = {number(recipe.lr)}{'  # the highest learning rate' if varies else ''}")
     if recipe.warmup:
         lines.append(f"WARMUP = {recipe.warmup}  # steps over which it is reached")
-    if network.family == "resnet":
-        stages = [f"({stage.blocks}, {stage.width})" for stage in network.all_stages]
-        one = f"STAGES = [{', '.join(stages)}]"
-        lines += ["# (blocks, channels); each stage after the first halves the image"]
-        lines += [one] if len(one) <= NARROW else ["STAGES = [", *lines_of(stages), "]"]
-    else:
-        stage = network.all_stages[0]
-        lines += [f"BLOCKS, WIDTH = {stage.blocks}, {stage.width}"]
-    lines += gate_constants(network, kept)
-    for gate, name in (("skip", "SKIP"), ("residual", "RESIDUAL")):
-        if gate in kept.own:
-            what = "shortcut" if gate == "skip" else "F(x)"
-            lines += [f"# The gate on the {what} of each block.", gates(name, network.gates(gate))]  # type: ignore[arg-type]
-    lines += change_lines(changes)
-    settle = [
-        "torch.set_num_threads(1)  # more threads add in another order: other last digits",
-        "torch.set_flush_denormal(True)  # numbers below 1e-38 are zero; else they are slow",
-    ]
+    lines += [*size_lines(spec.network), *gate_lines(spec.network, kept), *change_lines(changes)]
     note = "All that says which run this is. The same constants give the same curve."
-    code = "\n".join([*lines, "", *settle]) + "\n"
-    return Section("The run", note, code, ("import torch",))
+    return Section("The run", note, "\n".join([*lines, *SETTLED, ""]), ("import torch",))
+
+
+def size_lines(network: NetworkSpec) -> list[str]:
+    """How many blocks there are, and how wide they are."""
+    stages = network.all_stages
+    if network.family == "mlp":
+        return [f"BLOCKS, WIDTH = {stages[0].blocks}, {stages[0].width}"]
+    pairs = [f"({stage.blocks}, {stage.width})" for stage in stages]
+    about = "# (blocks, channels) of each stage; from stage to stage the image halves"
+    return [about, listed("STAGES = ", pairs)]
+
+
+def gate_lines(network: NetworkSpec, kept: Gates) -> list[str]:
+    """The gates of the sum, if they are not all 1 for good."""
+    lines = gate_constants(network, kept)
+    if "skip" in kept.own:
+        lines += ["# The gate on the shortcut of each block; 0 is the plain network."]
+        lines += [gates("SKIP", network.gates("skip"))]
+    if "residual" in kept.own:
+        lines += [
+            "# The gate on the F(x) of each block.",
+            gates("RESIDUAL", network.gates("residual")),
+        ]
+    return lines
 
 
 def change_lines(changes: Changes) -> list[str]:
