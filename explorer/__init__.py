@@ -2,8 +2,8 @@
 
 In reading order: `spec` (what is built and trained), `blocks`, `shortcuts`, `init`, `network`,
 `data`; `theory` (what is expected); `probes` (what is measured), `training`; `store`, `session`,
-`worker`, `executors` (where runs live); `experiments`, `comparison`, `diagnosis`; `figures`;
-`ui` and pages/ (the app); `cli`.
+`worker`, `executors` (where runs live), `watching` (your own loop); `experiments`, `comparison`,
+`diagnosis`; `figures`; `ui` and pages/ (the app); `cli`.
 """
 
 from importlib import import_module
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from explorer.probes.flow import gradient_flow
     from explorer.spec import NetworkSpec, RunSpec, parse
     from explorer.training import train
+    from explorer.watching import watch
 
-__all__ = ["NetworkSpec", "RunSpec", "build", "gradient_flow", "parse", "train"]
+__all__ = ["NetworkSpec", "RunSpec", "build", "gradient_flow", "parse", "train", "watch"]
 
 _HOMES = {
     "NetworkSpec": "explorer.spec",
@@ -24,6 +25,7 @@ _HOMES = {
     "gradient_flow": "explorer.probes.flow",
     "parse": "explorer.spec",
     "train": "explorer.training",
+    "watch": "explorer.watching",
 }
 
 

@@ -178,12 +178,11 @@ class Executor:
         return len(behind) < self.max_behind and threads < self.threads
 
     def _idle_worker(self, keep: int = 0) -> Worker:
-        """One that has nothing to do; a new one where only `keep` of them are."""
+        """One that has nothing to do, or a new one; `keep` more of them are left or started."""
         idle = [worker for worker in self.trainers if worker.comparison is None]
-        if len(idle) > keep:
-            return idle[0]
-        self.trainers.append(self._worker())
-        return self.trainers[-1]
+        fresh = [self._worker() for _ in range(1 + keep - len(idle))]
+        self.trainers += fresh
+        return (idle + fresh)[0]
 
     def _give(self, worker: Worker, comparison: str, behind: bool) -> None:
         found = self.store.comparison(comparison)
@@ -256,6 +255,8 @@ class Executor:
 
     def _replace(self, worker: Worker, code: int) -> None:
         """A worker died: say so on what it trained or measured, and start another."""
+        if worker not in self.workers:  # it was sent home
+            return
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         if not worker.was_ready:  # another one would fare no better
             self._give_up(NO_WORKER.format(why=worker.reason or why, log=home() / "worker.log"))

@@ -271,14 +271,18 @@ def _said_of(
         return [f"{kind} networks cannot be compared: {there} has finished with readings"]
     fine = [row for row in rows if row.word == "no worse"]
     if len(fine) == len(rows):
-        reach = "with depth" if depths[-1] == deepest else f"up to depth {depths[-1]}"
-        return [f"{kind} networks do not train worse {reach}"]
+        return [f"{kind} networks do not train worse {reach(depths[-1], deepest)}"]
     parts = [_clause(row) for row in rows if row not in fine]
     if fine:
         names = " and ".join(f"{kind}-{row.depth}" for row in fine)
         do = "does" if len(fine) == 1 else "do"
         parts.append(f"{names} {do} not train worse than a shallower one")
     return parts
+
+
+def reach(finished: int, asked: int) -> str:
+    """How far a statement on all depths goes: the deepest that has finished, of those asked for."""
+    return "with depth" if finished >= asked else f"up to depth {finished}"
 
 
 def _clause(row: Compared) -> str:

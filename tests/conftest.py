@@ -83,6 +83,14 @@ def screen(browser: Any) -> Callable[[int, str], Any]:
     return context
 
 
+def is_ours(message: Any) -> bool:
+    """Whether a console message is an error of the app.
+
+    On a page below the root Streamlit's client looks for its server there first, in vain.
+    """
+    return message.type == "error" and "/_stcore/" not in message.location.get("url", "")
+
+
 @pytest.fixture
 def tab(app: App, screen: Callable[[int, str], Any]) -> Iterator[Callable[..., Visit]]:
     """Opens tabs: `tab(width=390, theme="dark")`, each a session of its own.
@@ -99,7 +107,7 @@ def tab(app: App, screen: Callable[[int, str], Any]) -> Iterator[Callable[..., V
         page = screen(width, theme).new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         if calm:
-            page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+            page.on("console", lambda m: errors.append(m.text) if is_ours(m) else None)
         visits.append(Visit(at, page))
         return visits[-1]
 

@@ -55,7 +55,6 @@ def test_other_programs_repeat_the_trainer(text: str) -> None:
 ALONE = (
     "resnet-20,width=8,steps=60",
     "plain-20,norm=none,init=torch_default,width=8,steps=26,schedule=step,clip=1",
-    "mlp-14,width=8,data=spirals,steps=30,optimizer=adam,lr=0.01",
 )
 
 

@@ -55,7 +55,7 @@ def test_the_training_error_is_of_the_last_epoch():
     assert race.train_error(run("plain", 8, 0, train_accuracy=accuracy)) == 0.25
     ragged = run("plain", 8, 0, train_accuracy=accuracy)
     assert ragged.epoch == 4
-    assert replace(ragged, train_size=129).epoch == 5
+    assert [replace(ragged, train_size=n).epoch for n in (159, 160, 5)] == [4, 5, 1]
     young = run("plain", 8, 0, train_accuracy=trace([0.5, 0.0]))
     assert race.train_error(young) == 0.75
     sparse = run("plain", 8, 0, train_accuracy=trace([0.0, 0.5, 1.0], [0, 3, 6]))
@@ -169,6 +169,9 @@ def test_unfinished_runs_are_left_out_and_counted():
     said = finding([*PLAIN, young, run("plain", 110, 0, state="queued")])
     assert said.sentence.startswith("so far (6 of 8 runs finished): plain-56 trains worse")
     assert said.rows == finding(PLAIN).rows
+    deepest = run("residual", 110, 0, state="running")
+    said = finding([*RESIDUAL, deepest]).sentence
+    assert said.endswith("residual networks do not train worse up to depth 56")
 
 
 @pytest.mark.parametrize(

@@ -44,15 +44,27 @@ def show(comparison: Id, store: Home = None, as_json: Json = False) -> None:
 @one_line_errors
 def export(
     comparison: Id,
-    file: Annotated[Path, typer.Argument(help="The JSON file to write.")],
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    format: Annotated[
+        str, typer.Option(help="json, script, notebook, csv or tensorboard (a zip).")
+    ] = "json",
+    arm: Annotated[int, typer.Option(min=1, max=4, help="Which arm, but for json.")] = 1,
     store: Home = None,
 ) -> None:
-    """Write one comparison, with all its readings, to a JSON file."""
+    """Write a comparison with all its readings as JSON, or one arm of it in another form.
+
+    script is one PyTorch program without this package, which trains to the same curve.
+    """
+    from explorer.exports import export as make
+
     use_store(store)
     kept = _store()
     _require(kept, comparison)
-    record = kept.export(comparison)
-    file.write_text(json.dumps(record))
+    runs = [row for row in kept.table.rows() if row.comparison == comparison]
+    runs.sort(key=lambda row: row.id)
+    if arm > len(runs):
+        raise SpecError("arm", arm, f"1 to {len(runs)}")
+    file.write_bytes(make(kept, runs[arm - 1].id, format)[1])
     out.print(f"{file}: {file.stat().st_size:,} bytes", markup=False)
 
 

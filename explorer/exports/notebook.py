@@ -64,7 +64,7 @@ def notebook(spec: RunSpec, events: Sequence[Event] = (), arm: int = 0, where: s
     ]
     introduction = INTRODUCTION.format(
         title=short_form(spec).replace("~", r"\~"),
-        said=said_of(spec, where),
+        said=said_of(spec, where, any(event.concerns(arm) for event in events)),
         seed=spec.seed,
         needs=needs(spec),
     )

@@ -48,26 +48,28 @@ def script(spec: RunSpec, events: Sequence[Event] = (), arm: int = 0, where: str
         code = code.replace("options.steps)", "options.steps, options.data)")
         main = Section("", "", code, main.imports)
     parts = [*sections(spec, events, arm), main]
-    code = "\n\n".join(part.code for part in parts[1:])
-    return f"{head(spec, where)}\n{import_lines(parts)}\n\n{parts[0].code}\n\n{code}"
+    edited = any(event.concerns(arm) for event in events)
+    start = f"{head(spec, where, edited)}\n{import_lines(parts)}\n\n{parts[0].code}"
+    return "\n\n".join([start, *(part.code for part in parts[1:])])
 
 
-def head(spec: RunSpec, where: str) -> str:
+def head(spec: RunSpec, where: str, edited: bool) -> str:
     """The program's docstring: what it repeats, how to call it, what it needs."""
     title = fill(short_form(spec).replace(",", ", "), WIDTH, break_on_hyphens=False)
     licence = f"It needs {needs(spec)}. Licence: MIT."
-    lines = [title, "", fill(said_of(spec, where), WIDTH), "", USAGE, licence]
+    lines = [title, "", fill(said_of(spec, where, edited), WIDTH), "", USAGE, licence]
     return '"""' + "\n".join(lines) + '\n"""\n'
 
 
-def said_of(spec: RunSpec, where: str) -> str:
+def said_of(spec: RunSpec, where: str, edited: bool) -> str:
     """What a program repeats and how exactly, in a sentence or two."""
     said = quote(where)[1:-1].replace("\\", "/").replace('"', "'")
     original = f" The original was trained on {said}." if where else ""
+    changes = " and the changes made by hand while it trained" if edited else ""
     return (
         f"This is the run {spec.key} of Residual Explorer without Residual Explorer: the same "
-        f"initial weights, data, batches and recipe, and so, on a CPU with the same version of "
-        f"PyTorch, the same numbers to the last bit.{original}"
+        f"initial weights, data, batches and recipe{changes}; so, on a CPU with the same version "
+        f"of PyTorch, the same numbers to the last bit.{original}"
     )
 
 

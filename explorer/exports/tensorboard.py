@@ -79,10 +79,13 @@ def _histogram(values: Array) -> dict[str, Any]:
 def written_apart(store: Store, run_id: int, folder: Path, name: str) -> None:
     """Have a process of its own write the run's event file; ValueError if it cannot."""
     command = [sys.executable, "-m", __name__, str(store.path), str(run_id), str(folder), name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-        raise ValueError(f"tensorboard: the event file could not be written: {said}")
+    try:
+        subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"tensorboard: no event file after {PATIENCE_S:.0f} s") from None
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+        raise ValueError(f"tensorboard: no event file could be written: {said}") from None
 
 
 def main(path: str, run_id: str, folder: str, name: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.frame import Frame, Json, empty, finish
+from explorer.figures.frame import NO_RUNS, Frame, Json, empty, finish
 from explorer.figures.race import COLORS, DASHES, NAMES, in_percent
 from explorer.figures.theme import LOOKS, Theme, faint
 from explorer.race_finding import (
@@ -18,9 +18,11 @@ from explorer.race_finding import (
     compare,
     finished_groups,
     mean_interval,
+    reach,
     test_error,
     train_error,
 )
+from explorer.wording import capital
 
 HEIGHT = 300
 LOG_FROM = 8  # deepest over shallowest; a linear axis would push the shallow ones together
@@ -49,7 +51,7 @@ def by_depth(
     notes = "; ".join(filter(None, (note, *_notes(runs, groups))))
     if not groups:
         frame = Frame("No run of the race has finished yet", notes, theme, narrow)
-        return empty(frame, X_TITLE, y_title, HEIGHT)
+        return empty(frame, X_TITLE, y_title, HEIGHT, why=NO_RUNS)
     error = train_error if metric == "train_error" else test_error
     title = _finding(runs, groups) if metric == "train_error" else _listed(groups, error)
     frame = Frame(title, notes, theme, narrow)
@@ -88,8 +90,9 @@ def _traces(
         "marker": {
             "size": [7 if run.diverged else 5 for run in runs],
             "symbol": ["x" if run.diverged else "circle" for run in runs],
-            "color": faint(COLORS[kind], 0.6),
+            "color": faint(COLORS[kind], 0.75),
             "line": {"width": 0},
+            "opacity": 1,
         },
         "text": [_told(run, error) for run in runs],
         "hovertemplate": "%{text}<extra></extra>",
@@ -181,16 +184,21 @@ def _notes(runs: Sequence[RaceRun], groups: Mapping[Group, Sequence[RaceRun]]) -
 def _finding(runs: Sequence[RaceRun], groups: Mapping[Group, Sequence[RaceRun]]) -> str:
     """The short form of the race's finding; the errors alone where nothing can be compared."""
     rows = [row for row in compare(runs) if not row.variant]
-    parts = [_of_kind(kind, [row for row in rows if row.kind == kind]) for kind in KINDS]
-    if not any(parts):
+    if not rows:
         return _listed(groups, train_error)
-    so_far = any(not run.variant and not run.finished for run in runs)
-    return ("so far, " if so_far else "") + "; ".join(filter(None, parts))
+    asked = [run for run in runs if not run.variant]
+    parts = []
+    for kind in KINDS:
+        deepest = max((run.depth for run in asked if run.kind == kind), default=0)
+        parts += _of_kind(kind, [row for row in rows if row.kind == kind], deepest)
+    so_far = "so far, " if not all(run.finished for run in asked) else ""
+    return capital(so_far + "; ".join(parts))
 
 
-def _of_kind(kind: Kind, rows: Sequence[Compared]) -> str:
+def _of_kind(kind: Kind, rows: Sequence[Compared], deepest: int) -> list[str]:
+    """One clause for each word of the rule, with the greatest difference behind it."""
     if rows and all(row.word == "no worse" for row in rows):
-        return f"{kind} networks do not train worse with depth"
+        return [f"{kind} networks do not train worse {reach(rows[-1].depth, deepest)}"]
     parts = []
     for word in ("trains worse", "inconclusive", "not tested"):
         found = [row for row in rows if row.word == word]
@@ -204,7 +212,7 @@ def _of_kind(kind: Kind, rows: Sequence[Compared]) -> str:
         numbers = f"{in_percent(most.error)} against {in_percent(most.best_error)}"
         start = "up to " if len(found) > 1 else ""
         parts.append(f"{names} {said} ({start}{numbers} of {kind}-{most.best})")
-    return "; ".join(parts)
+    return parts
 
 
 def _listed(groups: Mapping[Group, Sequence[RaceRun]], error: Errors) -> str:
@@ -214,7 +222,8 @@ def _listed(groups: Mapping[Group, Sequence[RaceRun]], error: Errors) -> str:
     for kind in KINDS:
         mine = [runs for group, runs in asked.items() if group[0] == kind]
         said = [
-            f"{runs[0].name} {in_percent(float(np.mean([*map(error, runs)])))}" for runs in mine
+            f"{runs[0].name}\u00a0{in_percent(float(np.mean([*map(error, runs)])))}"
+            for runs in mine
         ]
         parts.append(", ".join(said))
     what = "Training error" if error is train_error else "Test error"

@@ -18,6 +18,7 @@ from explorer.wording import number, percent
 HEIGHT = 260
 LOG_FROM = 10  # times the loss at chance; a linear axis would flatten the other arms
 MOST_MARKERS = 60
+AFTER_ARMS = 2000  # a legend rank; that of arms is 1000
 FEW, MANY = 2, 1000  # classes where the number is not known: of a verdict, of a loss at chance
 
 
@@ -150,10 +151,9 @@ def _reference(
 ) -> list[Json]:
     """Loss and test accuracy, or train accuracy where no other was read; thinner than an arm."""
     lines = [*_loss(series, left, scale), *_accuracy(series, right)[-1:]]
-    return [
-        {**line, "mode": "lines", "line": {**line["line"], "width": 1, "dash": series.arm.dash}}
-        for line in lines
-    ]
+    thin_line = {"color": series.arm.color, "width": 1, "dash": series.arm.dash}
+    look = {"mode": "lines", "line": thin_line, "legendrank": AFTER_ARMS}
+    return [{**line, **look} for line in lines]
 
 
 def _end(

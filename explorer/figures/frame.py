@@ -20,6 +20,7 @@ LINE = 19  # pixels from one title line to the next
 LEGEND_ROW = 21
 ABOVE, HEADING, BELOW = 14, 24, 44  # pixels over the title, for a panel's heading, under the data
 NO_READINGS = "No readings yet: press Play"
+NO_RUNS = "Nothing is trained yet: press Train"
 
 
 @dataclass(frozen=True)
@@ -107,16 +108,23 @@ def alt_text(figure: go.Figure) -> str:
     return str(figure.layout.meta["alt"])
 
 
-def empty(frame: Frame, x_title: str, y_title: str, height: int, log: bool = False) -> go.Figure:
+def empty(
+    frame: Frame,
+    x_title: str,
+    y_title: str,
+    height: int,
+    log: bool = False,
+    why: str = NO_READINGS,
+) -> go.Figure:
     """Axes with their units and a sentence on why there is no data in them."""
     layout = frame.layout(height)
     layout["xaxis"] = {"title": {"text": x_title}, "range": [0, 1], "showticklabels": False}
     layout["yaxis"] = {"title": {"text": y_title}, "range": [0, 1], "showticklabels": False}
     if log:
         layout["yaxis"]["type"] = "log"
-    middle = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "text": NO_READINGS}
+    middle = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "text": why}
     layout["annotations"] = [middle]
-    return finish([], layout, f"Empty chart of {y_title} against {x_title}. {NO_READINGS}.")
+    return finish([], layout, f"Empty chart of {y_title} against {x_title}. {why}.")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from explorer.figures.curves import LOG_FROM
-from explorer.figures.frame import Frame, Json, empty, finish
+from explorer.figures.frame import NO_RUNS, Frame, Json, empty, finish
 from explorer.figures.scale import LogScale
 from explorer.figures.theme import LOOKS, PLAIN, RESIDUAL, Theme, faint
 from explorer.figures.thin import thin
@@ -105,7 +105,7 @@ def race(
     y_title = f"{NAMES[metric]} ({'nats' if metric == 'loss' else '%'})"
     if not lines:
         frame = Frame("No run of the race has a reading yet", note, theme, narrow)
-        return empty(frame, X_TITLES[x], y_title, HEIGHT)
+        return empty(frame, X_TITLES[x], y_title, HEIGHT, why=NO_RUNS)
     unfinished = any(run.variant == variant and not run.finished for run in runs)
     notes = filter(None, (note, _key(lines, smooth)))
     frame = Frame(_title(lines, unfinished), "; ".join(notes), theme, narrow)
@@ -217,9 +217,11 @@ def _lines(runs: Sequence[RaceRun], metric: Metric, theme: Theme, variant: str) 
 
 def _key(lines: Sequence[Line], smooth: bool) -> str:
     """What the strokes mean, of those that are drawn."""
-    parts = ["thin: every seed, thick: mean of the seeds"]
-    if smooth and lines[0].metric != "test_error":
-        parts[0] += " over the last epoch"
+    several = any(len(line.runs) > 1 for line in lines)
+    running = smooth and lines[0].metric != "test_error"
+    thin_ones, thick_ones = ("every seed", "mean of the seeds") if several else ("as read", "mean")
+    thick_ones += " over the last epoch" if running else ""
+    parts = [f"thin: {thin_ones}, thick: {thick_ones}"] if several or running else []
     if any(line.start for line in lines):
         parts.append("dotted: 3x the steps")
     if any(run.diverged for line in lines for run in line.runs):
@@ -253,13 +255,14 @@ def _reached(line: Line, steps: int) -> str:
     asides = [f"step {_step(line)}"] if _step(line) != steps and gone < len(line.runs) else []
     asides += [f"{gone} of {len(line.runs)} diverged"] if gone else []
     aside = f" ({', '.join(asides)})" if asides else ""
-    if not line.counted:
+    if not len(line.mean[0]):
         return f"{line.name}{aside}"
     if line.metric == "loss":
         newest = running_mean(*line.mean, line.runs[0].epoch)[-1]
-        return f"{line.name} {number(float(newest))}{aside}"
+        return f"{line.name}\u00a0{number(float(newest))}{aside}"
     error = train_error if line.metric == "train_error" else test_error
-    return f"{line.name} {in_percent(float(np.mean([error(r) for r in line.counted])))}{aside}"
+    mean = float(np.mean([error(run) for run in line.counted]))
+    return f"{line.name}\u00a0{in_percent(mean)}{aside}"  # a name keeps its number
 
 
 def in_percent(error: float) -> str:

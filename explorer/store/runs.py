@@ -134,11 +134,12 @@ def comparison(connection: sqlite3.Connection, name: str) -> Comparison | None:
     return Comparison(name, created[0], runs) if runs else None
 
 
-def recent_comparisons(connection: sqlite3.Connection, limit: int) -> list[Comparison]:
+def recent_comparisons(connection: sqlite3.Connection, limit: int, swept: bool) -> list[Comparison]:
     """Comparisons, newest first, but for those with a spec that cannot be built here."""
+    alone = " AND id NOT IN (SELECT comparison FROM run JOIN member ON member.run = run.id)"
     names = connection.execute(
         "SELECT id FROM comparison WHERE id IN"
-        f" (SELECT comparison FROM run WHERE {PRESENT} AND spec != '')"
+        f" (SELECT comparison FROM run WHERE {PRESENT} AND spec != ''){'' if swept else alone}"
         " ORDER BY created DESC, rowid DESC LIMIT ?",
         (limit,),
     ).fetchall()

@@ -65,10 +65,13 @@ class Store:
         with self._database.reading() as connection:
             return runs.comparison(connection, name)
 
-    def comparisons(self, limit: int = 50) -> list[Comparison]:
-        """The newest comparisons, newest first; without those whose data sets are gone."""
+    def comparisons(self, limit: int = 50, swept: bool = True) -> list[Comparison]:
+        """The newest comparisons, newest first; without those whose data sets are gone.
+
+        With `swept` false the members of sweeps are left out.
+        """
         with self._database.reading() as connection:
-            return runs.recent_comparisons(connection, limit)
+            return runs.recent_comparisons(connection, limit, swept)
 
     def find(self, keys: Sequence[str]) -> Comparison | None:
         """The newest comparison of exactly these specs, in order, that nobody changed."""

@@ -171,7 +171,7 @@ def show_run(comparison: Comparison) -> None:
 
 def going_elsewhere(choice: Choice) -> Comparison | None:
     """The newest comparison that trains or waits while the page shows something else."""
-    for comparison in lab().store.comparisons(10):
+    for comparison in lab().store.comparisons(10, swept=False):
         if comparison.state in GOING and comparison.id != choice.run:
             return comparison
     return None
@@ -179,7 +179,7 @@ def going_elsewhere(choice: Choice) -> Comparison | None:
 
 def interrupted(choice: Choice) -> Comparison | None:
     """The newest comparison, if it was interrupted and is not the one on show."""
-    newest = next(iter(lab().store.comparisons(1)), None)
+    newest = next(iter(lab().store.comparisons(1, swept=False)), None)
     if newest is None or newest.state != "interrupted" or newest.id == choice.run:
         return None
     return newest

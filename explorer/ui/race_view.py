@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from explorer import figures
 from explorer.cost import Speed, fit
@@ -10,6 +10,7 @@ from explorer.cost import step_flops as flops_of
 from explorer.experiments.race import longer, normalized, race_run, race_runs, with_readings
 from explorer.experiments.reference import recorded_run, reference
 from explorer.figures import alt_text
+from explorer.figures.race import Metric
 from explorer.figures.theme import PLAIN, RESIDUAL
 from explorer.race_finding import RaceRun, explanation, finding
 from explorer.spec import RunSpec
@@ -37,6 +38,7 @@ CONTROLS = {
     "done": {"play": False, "stop": False, "reset": True},
     "failed": {"resume": True, "stop": False, "reset": True},
 }
+METRICS: dict[str, Metric] = {name: name for name in get_args(Metric)}
 SELDOM = 1.0  # seconds between two drawings of all but the first figure, while it trains
 GONE = "That sweep is not on this machine: it was deleted, or made elsewhere."
 SAMPLES = 60  # newest finished runs from which this machine's speed is read
@@ -142,7 +144,7 @@ class RaceViews:
             "progress": _progress_text(sweep, state, shown, left, self._cost(choice, missing)),
             "controls": {**CONTROLS[state], **({"play": bool(missing)} if sweep is None else {})},
             "words": {
-                "play": _play_word(len(missing)),
+                "play": "Training" if state == "running" else _play_word(len(missing)),
                 "stop": "Cancel",
                 "resume": "Resume",
                 "reset": "New race",
@@ -197,9 +199,9 @@ class RaceViews:
             look: dict[str, Any] = {"narrow": screen.narrow, "note": note}
             if name == "by_depth":
                 figure = figures.by_depth(shown.runs, "train_error", screen.theme, **look)
-            elif name in ("train_error", "test_error", "loss"):
+            elif name in METRICS:
                 look["smooth"] = choice.smooth
-                figure = figures.race(shown.runs, name, choice.x, screen.theme, **look)
+                figure = figures.race(shown.runs, METRICS[name], choice.x, screen.theme, **look)
             else:
                 return None, ""
             return as_json(figure), alt_text(figure)

@@ -4,8 +4,7 @@ import html
 import threading
 from collections import OrderedDict
 
-from explorer.figures import CurveSeries
-from explorer.figures.theme import DASHES, Arm
+from explorer.figures import Arm, CurveSeries
 from explorer.store import Row, Store
 from explorer.ui.kept import Kept
 from explorer.ui.scene import Scene
@@ -14,6 +13,7 @@ from explorer.ui.selection import Selection
 MOST = 4
 FOR = 5.0  # seconds for which nobody looks again which runs are pinned
 GREY = "#7a7f87"
+DASHES = ("solid", "dot", "dashdot", "longdash")  # the chance line is dashed
 PROBES = ("train_loss", "train_accuracy", "test_accuracy")
 
 _pinned: Kept[tuple[Row, ...]] = Kept(seconds=FOR, most=1)

@@ -14,8 +14,8 @@ from starlette.staticfiles import StaticFiles
 
 from explorer.ui import lab
 from explorer.ui.live import live_view
-from explorer.ui.runs_live import export_run, live_compare, live_runs
 from explorer.ui.live_race import live_race
+from explorer.ui.runs_live import export_run, live_compare, live_runs
 
 LOG = logging.getLogger(__name__)
 HERE = Path(__file__).parent

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from explorer.exports.program.block import Gates, gate_constants
-from explorer.exports.program.source import Section, gates, lines_of, listed, number
+from explorer.exports.program.source import NARROW, Section, gates, lines_of, listed, number
 from explorer.spec import NetworkSpec, RunSpec, SpecError
 from explorer.store import Event
 
@@ -76,11 +76,11 @@ def gate_lines(network: NetworkSpec, kept: Gates) -> list[str]:
     lines = gate_constants(network, kept)
     if "skip" in kept.own:
         lines += ["# The gate on the shortcut of each block; 0 is the plain network."]
-        lines += [gates("SKIP", network.gates("skip"))]
+        lines += [gates("SKIP = ", network.gates("skip"))]
     if "residual" in kept.own:
         lines += [
             "# The gate on the F(x) of each block.",
-            gates("RESIDUAL", network.gates("residual")),
+            gates("RESIDUAL = ", network.gates("residual")),
         ]
     return lines
 
@@ -92,11 +92,11 @@ def change_lines(changes: Changes) -> list[str]:
         rates = [f"{step}: {number(lr)}" for step, lr in changes.lr.items()]
         lines += ["# Set by hand while it trained, in force from before the step."]
         lines += ["LR_CHANGES = {", *lines_of(rates), "}"]
-    for gate in sorted(changes.gates, reverse=True):
-        by_step = getattr(changes, gate)
+    for gate in sorted(changes.gates):
         lines += [f"# The {gate} gates, set by hand while it trained, from before the step."]
-        for step, values in by_step.items():
-            lines += [gates(f"{gate.upper()}_FROM_{step}", values)]
-        named = [f"{step}: {gate.upper()}_FROM_{step}" for step in by_step]
-        lines += [f"{gate.upper()}_CHANGES = {{", *lines_of(named), "}"]
+        lines += [f"{gate.upper()}_CHANGES = {{"]
+        for step, values in getattr(changes, gate).items():
+            written = gates(f"{step}: ", values, NARROW - 5) + ","
+            lines += [f"    {line}" for line in written.split("\n")]
+        lines += ["}"]
     return lines

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 NARROW = 88  # columns; what fits here is formatted alike for every usual line length
+FEW = 4  # equal neighbours that are still written out
 STANDARD = {"argparse", "collections", "hashlib", "itertools", "math", "sys"}
 
 
@@ -38,21 +39,21 @@ def number(value: float) -> str:
     return repr(float(value))
 
 
-def gates(name: str, values: Sequence[float]) -> str:
-    """`name = [...]`, equal neighbours written once: `[*[1.0] * 20, *[0.0] * 7]`."""
-    runs = [(len(list(group)), number(value)) for value, group in groupby(values)]
-    if len(runs) == 1 and len(values) > 1:
-        return f"{name} = [{runs[0][1]}] * {len(values)}"
-    parts = [value if count == 1 else f"*[{value}] * {count}" for count, value in runs]
-    return listed(f"{name} = ", parts)
+def gates(head: str, values: Sequence[float], room: int = NARROW) -> str:
+    """`head` and a list of gates, many equal ones written once: `[*[1.0] * 20, 0.5, 0.0]`."""
+    runs = [(number(value), len(list(group))) for value, group in groupby(values)]
+    if len(runs) == 1:
+        return f"{head}[{runs[0][0]}] * {len(values)}"
+    parts: list[str] = []
+    for value, count in runs:
+        parts += [value] * count if count < FEW else [f"*[{value}] * {count}"]
+    return listed(head, parts, room)
 
 
-def listed(head: str, parts: Sequence[str]) -> str:
+def listed(head: str, parts: Sequence[str], room: int = NARROW) -> str:
     """`head` and the parts as a list, on one line if they fit, else one line each."""
     line = f"{head}[{', '.join(parts)}]"
-    if len(line) <= NARROW:
-        return line
-    return "\n".join([f"{head}[", *lines_of(parts), "]"])
+    return line if len(line) <= room else "\n".join([f"{head}[", *lines_of(parts), "]"])
 
 
 def indented(lines: Iterable[str], levels: int) -> str:

@@ -25,6 +25,7 @@ export const mount = mountable("table", (root) => {
   /** Tell Python what is on show, so that the address can say it. */
   const tell = () => {
     clearTimeout(state.typing);
+    state.typing = 0;
     state.seq = Math.max(state.seq + 1, Date.now());
     state.fire?.("look", { ...look, ids: [...look.ids], seq: state.seq });
   };
@@ -56,6 +57,10 @@ export const mount = mountable("table", (root) => {
     for (const id of [...rows.keys()]) if (!order.includes(id)) rows.delete(id);
     for (const values of view.rows) update(rows, values, look);
     draw();
+    if (root.dataset.state !== "ready") showFirst(parts, found, look, (count) => {
+      limit = Math.max(limit, count);
+      draw();
+    });
     setAttribute(root, "data-state", "ready");
   };
 
@@ -134,7 +139,8 @@ function build(root) {
   const tell = (found, total, look, rows) => {
     const one = total === 1 ? "run" : "runs";
     const shown = found.length === total ? `${total} ${one}` : `${found.length} of ${total} ${one}`;
-    setText(count, look.ids.size ? `${shown}, ${look.ids.size} selected` : shown);
+    const chosen = [...look.ids].filter((id) => rows.has(id)).length;
+    setText(count, chosen ? `${shown}, ${chosen} selected` : shown);
     const marked = found.filter((row) => look.ids.has(row.values.id)).length;
     all.checked = marked > 0 && marked === found.length;
     all.indeterminate = marked > 0 && marked < found.length;
@@ -194,6 +200,15 @@ function place(parent, nodes) {
   if (focus !== document.activeElement && parent.contains(focus)) {
     focus.focus({ preventScroll: true });
   }
+}
+
+/** Bring the first selected run into sight, once, when a link to a comparison was followed. */
+function showFirst(parts, found, look, draw) {
+  const index = found.findIndex((row) => look.ids.has(row.values.id));
+  if (index < 0) return;
+  draw(index + AT_ONCE);
+  const top = found[index].node.offsetTop - parts.head.offsetHeight;
+  parts.scroller.scrollTop = Math.max(0, top - parts.scroller.clientHeight / 3);
 }
 
 function moveFocus(event, step) {

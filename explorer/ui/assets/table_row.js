@@ -15,7 +15,7 @@ export const COLUMNS = [
   { name: "seconds", label: "Time", number: true, text: (row) => duration(row.seconds) },
   { name: "bytes", label: "Size", number: true, text: (row) => size(row.bytes) },
   { name: "created", label: "When", number: true, text: (row) => when(row.created) },
-  { name: "tags", label: "Tags and note", value: (row) => row.tags.join(" ") },
+  { name: "tags", label: "Tags, note", value: (row) => row.tags.join(" ") },
 ];
 
 /** A function that orders rows by a column, "-" before its name for the greatest first. */
@@ -66,7 +66,7 @@ export function makeRow(id) {
     COLUMNS.forEach(({ name, text }, index) => {
       if (name !== "name" && name !== "tags") setText(cells[index], (text ?? ((r) => r[name]))(values));
     });
-    setText(title, values.name);
+    if (title.textContent !== values.name) title.replaceChildren(...inParts(values));
     setAttribute(title, "title", values.name);
     setText(brief, inBrief(values));
     setAttribute(node, "data-state", values.state);
@@ -79,10 +79,16 @@ export function makeRow(id) {
   return row;
 }
 
+/** The name, which breaks after the commas of a short form and not at its hyphens. */
+function inParts({ name, planned }) {
+  if (planned === undefined) return [name];
+  return name.split(/(?<=,)/).map((part) => html("span", { class: "part" }, part));
+}
+
 /** What phones show under the name in place of columns. */
 function inBrief(row) {
   const loss = row.loss === undefined ? "" : `loss ${measure(row.loss)}`;
-  const parts = [row.state, `step ${progress(row)}`, loss, row.device, when(row.created)];
+  const parts = [row.state, `step ${progress(row)}`, loss, when(row.created)];
   return parts.filter(Boolean).join(" · ");
 }
 
