@@ -18,7 +18,7 @@ from explorer.spec import SpecError
 from explorer.store import Row, Store
 from explorer.trace import Trace
 from explorer.training import Trainer
-from explorer.watching.tape import norm, spread
+from explorer.watching.tape import norm, scaled_norm, scaled_spread, spread
 
 
 class Block(nn.Module):
@@ -239,12 +239,17 @@ def test_a_store_may_be_a_folder_or_a_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-3, 1e25])
-def test_sizes_that_wait_for_no_device_survive_underflow(size: float) -> None:
-    """The branch for GPUs, here on meta-free CPU tensors: against float64."""
-    x = torch.randn(50, 20, generator=torch.Generator().manual_seed(0)) * size + size
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_sizes_survive_underflow_and_overflow(size: float, kind: torch.dtype) -> None:
+    """Both ways to measure, that of CPUs and that of GPUs, against float64."""
+    x = (torch.randn(50, 20, generator=torch.Generator().manual_seed(0)) * size + size).to(kind)
     exact = x.double()
-    assert float(norm(x)) == pytest.approx(float(exact.norm()), rel=1e-5)
-    assert float(spread(x)) == pytest.approx(float(exact.std(correction=0)), rel=1e-5)
+    precision = 1e-5 if kind == torch.float32 else 2e-3
+    for measure in (norm, scaled_norm):
+        assert float(measure(x)) == pytest.approx(float(exact.norm()), rel=precision)
+    for measure in (spread, scaled_spread):
+        assert float(measure(x)) == pytest.approx(float(exact.std(correction=0)), rel=precision)
+    assert float(scaled_norm(torch.zeros(3))) == 0
 
 
 @pytest.mark.parametrize(

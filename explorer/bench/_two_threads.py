@@ -28,7 +28,7 @@ def two_threads() -> None:
 def main() -> None:
     """Train what is asked for until standard input closes."""
     for module in (training, session):
-        setattr(module, "one_thread", two_threads)
+        vars(module)["one_thread"] = two_threads
     device = session.warm_up("cpu")
     print("ready", flush=True)
     for line in sys.stdin:

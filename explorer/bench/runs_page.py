@@ -104,6 +104,7 @@ def filtering(browser: "Browser", app: App) -> list[float]:
     """Seconds from a key to the rows drawn, of words typed letter by letter and taken away."""
     texts = [word[:end] for word in ("plain-56", "depth>20", "") for end in range(len(word) + 1)]
     with opened(browser, app) as page:
+        page.wait_for_function("window.Plotly")  # a page at rest
         return [float(took) for took in page.evaluate(FILTER, texts)]
 
 

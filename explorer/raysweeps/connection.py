@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.spec import SpecError
-from explorer.wording import first_line
+from explorer.raysweeps.messages import first_line
 
 MISSING = "ray: it is not installed; pip install 'residual-explorer[ray]'"
 JOINING = 15.0  # seconds in which a cluster must answer

@@ -35,3 +35,8 @@ class Failure:
     """Why a run cannot be trained on that node, in one line."""
 
     message: str
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its kind if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -174,24 +174,31 @@ def statistics(output: Tensor) -> Values:
 
 
 def norm(tensor: Tensor) -> Tensor:
-    """The L2 norm in float32, also of a tensor whose squares leave its range; ().
-
-    On a GPU nothing waits for the device: the tensor is scaled in any case, not if need be.
-    """
+    """The L2 norm in float32, also of a tensor whose squares leave its range; ()."""
     if tensor.device.type == "cpu":
         return norms([_at_least_float32(tensor)])[0]
+    return scaled_norm(tensor)
+
+
+def spread(tensor: Tensor) -> Tensor:
+    """The standard deviation over all entries in float32, as safe as `norm`; ()."""
+    if tensor.device.type == "cpu":
+        return spreads([_at_least_float32(tensor)])[0]
+    return scaled_spread(tensor)
+
+
+def scaled_norm(tensor: Tensor) -> Tensor:
+    """`norm` without a look at any value, for which a GPU would have to be waited for; ()."""
     size = torch.linalg.vector_norm(tensor, math.inf, dtype=torch.float32)
     scale = size.clamp(SMALLEST, LARGEST)
     scaled: Tensor = torch.linalg.vector_norm(tensor / scale, dtype=torch.float32) * scale
     return scaled
 
 
-def spread(tensor: Tensor) -> Tensor:
-    """The standard deviation over all entries in float32, read like `norm`; ()."""
+def scaled_spread(tensor: Tensor) -> Tensor:
+    """`spread` without a look at any value; ()."""
     exact = _at_least_float32(tensor)
-    if tensor.device.type == "cpu":
-        return spreads([exact])[0]
-    return norm(exact - exact.mean()) / math.sqrt(max(tensor.numel(), 1))
+    return scaled_norm(exact - exact.mean()) / math.sqrt(max(tensor.numel(), 1))
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 /**
  * The live charts: figures of the view, drawn by Plotly.react into cards that stay.
- * data = {url, ids, wide?, titles?, heights?, plotly}; the id "sentences" places the findings.
+ * data = {url, ids, wide?, titles?, heights?, plotly}; the ids "sentences" and "explanations"
+ * place the view's findings of that name.
  */
 
 import { applyTheme, html, mountable, setAttribute, setAttributes, setText } from "./dom.js";
@@ -9,7 +10,7 @@ import { subscribe, wakeAll } from "./live.js";
 
 const NARROW = 700; // px, also in panel.css
 const HEIGHT = 340; // px, of a chart whose figure names none
-const SENTENCES = "sentences";
+const FINDINGS = ["sentences", "explanations"];
 const CONFIG = {
   responsive: false, // the cards are watched here, which also sees a sidebar open
   displaylogo: false,
@@ -71,9 +72,9 @@ function isNarrow(root, before) {
 function arrange(grid, data, before) {
   const cards = new Map();
   for (const id of data.ids) {
-    const card = before.get(id) ?? (id === SENTENCES ? makeFindings() : makeChart(id, data.plotly));
+    const card = before.get(id) ?? (isText(id) ? makeFindings(id) : makeChart(id, data.plotly));
     card.name(data.titles?.[id] ?? "", data.heights?.[id] ?? HEIGHT);
-    setAttribute(card.node, "data-wide", id === SENTENCES || Boolean(data.wide?.includes(id)));
+    setAttribute(card.node, "data-wide", isText(id) || Boolean(data.wide?.includes(id)));
     cards.set(id, card);
     grid.append(card.node);
   }
@@ -81,15 +82,19 @@ function arrange(grid, data, before) {
   return cards;
 }
 
-function makeFindings() {
-  const list = html("ul", { class: "findings", "data-testid": SENTENCES });
+function isText(id) {
+  return FINDINGS.includes(id);
+}
+
+function makeFindings(id) {
+  const list = html("ul", { class: "findings", "data-testid": id });
   return {
     node: list,
     name() {},
     fit() {},
     remove: () => list.remove(),
     show(view) {
-      const sentences = view.sentences ?? [];
+      const sentences = view[id] ?? [];
       while (list.children.length > sentences.length) list.lastChild.remove();
       sentences.forEach(({ text, rule }, index) => {
         const item = list.children[index] ?? list.appendChild(finding());
