@@ -26,9 +26,7 @@ __all__ = ["TROUBLE", "Training", "one_line"]
 class Training:
     """Trains `run` in pieces, on one thread, from the step of a checkpoint's bytes if given."""
 
-    def __init__(
-        self, run: Run, events: Sequence[Event], saved: bytes | None, device: str
-    ) -> None:
+    def __init__(self, run: Run, events: Sequence[Event], saved: bytes | None, device: str) -> None:
         one_thread()
         self.run_id = run.id
         self.events = events

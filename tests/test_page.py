@@ -41,6 +41,7 @@ CHANGES: tuple[tuple[str, Any], ...] = (
     ("nesterov", True),
     ("weight_decay", 0.001),
     ("clip", 1.5),
+    ("normalized", True),
     ("label_smoothing", 0.1),
     ("steps", 50),
     ("batch", 64),

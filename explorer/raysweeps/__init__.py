@@ -48,7 +48,7 @@ class RaySweeping:
         connection = Connection(address, cores)
         try:
             for name, (kind, share) in given.items():
-                _check_room(connection, name, kind, share)
+                connection.require(name, kind, share)
             room = connection.most(needs) if needs else MOST_RUNS
             most = max(1, min(room, max_runs or MOST_RUNS, MOST_RUNS))
             self.cluster = Cluster(store, connection, most, needs)
@@ -86,10 +86,3 @@ def _check_share(name: str, kind: str, share: float) -> None:
     """SpecError for what Ray cannot give: it has parts of one, or whole ones."""
     if not (math.isfinite(share) and share >= 0 and (share <= 1 or share == int(share))):
         raise SpecError(name, share, f"0 to 1, or a whole number, of {kind}s")
-
-
-def _check_room(connection: Connection, name: str, kind: str, share: float) -> None:
-    largest = connection.largest(kind)
-    if share > largest:
-        where = "this machine" if connection.local else "the largest node of the cluster"
-        raise SpecError(name, share, f"{where} has {largest:g} {kind}s for Ray")

@@ -17,6 +17,7 @@ from explorer.sweeping import RETRIES, Sweeping
 
 APP_ENDED = "the program that ran it ended; Resume goes on from the last checkpoint"
 NOT_TRAINED = "it could not be trained to its end"
+LINGER = 5.0  # seconds for which a process waits for more to train
 NO_NODE = "ray: no node can train ({why})"
 
 
@@ -101,6 +102,7 @@ class Cluster:
         self.ray = connection.ray
         self.most = most
         self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)  # something waits, or all is over
         self.behind: Sweeping | None = None
         self.slots: list[Slot] = []
         self.closed = False
@@ -138,10 +140,12 @@ class Cluster:
             for _ in range(free):
                 self.slots.append(Slot(self))
                 self.slots[-1].thread.start()
+            self.changed.notify_all()
 
     def next(self, slot: Slot) -> str | None:
-        """The comparison for a slot to train; the slot is out of use if there is none."""
-        with self.lock:
+        """The comparison for a slot to train; the slot is out of use if none comes for a while."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.closed or self.waiting > 0, LINGER)
             if self.wanted(slot) and self.behind is not None:
                 slot.comparison, slot.stop = self.behind.next(), Stop()
             if slot.comparison is None:
@@ -156,6 +160,7 @@ class Cluster:
                 with contextlib.suppress(StoreError):
                     self._settle(comparison)
                     self.behind.ended(comparison)
+            self.changed.notify_all()
 
     def _settle(self, comparison: str) -> None:
         """Whoever trained it has said how it ended, if he could."""
@@ -196,6 +201,7 @@ class Cluster:
         """End all processes; what they trained is kept and can be resumed."""
         with self.lock:
             self.closed = True
+            self.changed.notify_all()
             slots = list(self.slots)
             for slot in slots:
                 slot.stop.ask("interrupted", APP_ENDED)

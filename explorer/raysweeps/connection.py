@@ -70,9 +70,11 @@ class Connection:
         return f"'{self.address}'" if self.address else "this machine"
 
     def _hold(self) -> None:
+        ours = False
         try:
             self.ray = _quiet_ray()
             _knock(self.address)
+            ours = not self.ray.is_initialized()  # else it is somebody else's to end
             self.ray.init(**self._options())
         except Exception as error:  # whatever Ray fails of is told in one line
             self.trouble = self._explained(error)
@@ -80,9 +82,11 @@ class Connection:
         else:
             self._up.set()
             self._close.wait()
-        with contextlib.suppress(Exception):
-            self.ray.shutdown()
-        shutil.rmtree(self._folder or os.devnull, ignore_errors=True)
+        if ours:
+            with contextlib.suppress(Exception):
+                self.ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _options(self) -> dict[str, Any]:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
@@ -124,9 +128,12 @@ class Connection:
         )
         return sum(rooms)
 
-    def largest(self, kind: str) -> float:
-        """The most CPU or GPU that one node has."""
-        return max((float(node["Resources"].get(kind, 0.0)) for node in self._nodes()), default=0.0)
+    def require(self, name: str, kind: str, share: float) -> None:
+        """SpecError, on the field `name`, unless some node has so much CPU or GPU."""
+        largest = max((node["Resources"].get(kind, 0.0) for node in self._nodes()), default=0.0)
+        if share > largest:
+            where = "this machine" if self.local else "the largest node of the cluster"
+            raise SpecError(name, share, f"{where} has {largest:g} {kind}s for Ray")
 
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self.ray.nodes() if node["Alive"]]
@@ -157,6 +164,8 @@ def _quiet_ray() -> Any:
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     worker._worker_logs_enabled = False  # it prints what befalls workers on standard output
+    with contextlib.suppress(Exception):  # where it was imported before, it has read _surroundings
+        ray._raylet.Config.initialize("")
     return ray
 
 

@@ -16,7 +16,10 @@ COMMANDS = ("play", "pause", "resume", "step", "stop", "reset")
 GATE_LIMIT = 10.0
 PLOTLY_URL = "/assets/plotly.min.js"
 # px held until the panel is drawn
-SPACE = {"table": 480, "diagram": 330, "transport": 44, "members": 90, "charts": 720}
+SPACE = {
+    **{"table": 480, "diagram": 330, "transport": 44, "members": 90},
+    **{"charts": 720, "findings": 90},
+}
 
 LONGEST_SEARCH = 200  # characters
 
@@ -64,6 +67,7 @@ def _panel(name: str) -> ComponentRenderer:
 _diagram = _panel("diagram")
 _transport = _panel("transport")
 _charts = _panel("charts")
+_findings = _panel("findings")
 _table = _panel("table")
 _members = _panel("members")
 
@@ -126,6 +130,11 @@ def charts(
         "plotly": PLOTLY_URL,
     }
     _charts(key=key, data=data)
+
+
+def findings(key: str, view_url: str, name: str) -> None:
+    """The view's findings of that name, in words."""
+    _findings(key=key, data={"url": view_url, "name": name})
 
 
 def members(key: str, view_url: str) -> None:

@@ -20,7 +20,7 @@ from explorer.experiments.race import (
 from explorer.race_finding import losers
 from explorer.spec import RunSpec, SpecError
 from explorer.store import StoreError
-from explorer.ui.components import charts, members
+from explorer.ui.components import charts, findings, members
 from explorer.ui.controls import control
 from explorer.ui.lab import lab
 from explorer.ui.live_race import race_views
@@ -168,7 +168,7 @@ def figures(url: str) -> None:
     members("members", url)
 
 
-def rule_out() -> None:
+def rule_out(url: str) -> None:
     """Two explanations of the degradation, and the experiments that rule them in or out."""
     st.subheader("Does it degrade, or only learn slower?")
     st.markdown(
@@ -176,8 +176,9 @@ def rule_out() -> None:
         "so it vanishes on the way to the first layers of a deep plain network, which then cannot "
         "learn. **He et al. 2015 object** (section 4.1): with BatchNorm the signals do not vanish "
         "in either direction, and three times the iterations did not help. Both can be put to the "
-        "test; the sentences above say what was measured."
+        "test. What was measured, by the rule above:"
     )
+    findings("explained", url, "explanations")
     with st.container(horizontal=True):
         st.button(
             f"Train the losers {LONGER} times longer",
@@ -215,7 +216,8 @@ seeds. Three seeds make wide intervals: that is what three seeds can say.
 
 **Degradation** (He et al. 2015) is a *training* error that grows with depth, although the deeper
 network could copy the shallower one and leave its other layers as they are. It is no overfitting,
-which would lower the training error. **Seconds** are the run's mean seconds a step times the step,
+which would lower the training error. **Dotted tails** are runs with three times the steps; with
+a constant rate they go on where the shorter run ends. **Seconds** are the run's mean seconds a step times the step,
 on whatever else this machine did meanwhile.
 
 **What to try.** Read the same curves against FLOPs: is a deep network worth its price? Take the

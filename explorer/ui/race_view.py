@@ -40,6 +40,7 @@ CONTROLS = {
 }
 METRICS: dict[str, Metric] = {name: name for name in get_args(Metric)}
 SELDOM = 1.0  # seconds between two drawings of all but the first figure, while it trains
+NOTHING_LOST = "No depth that has finished trains worse than a shallower one by the rule above."
 GONE = "That sweep is not on this machine: it was deleted, or made elsewhere."
 SAMPLES = 60  # newest finished runs from which this machine's speed is read
 
@@ -72,12 +73,12 @@ class RaceViews:
             answer["message"] = GONE
         said = finding(shown.runs)
         answer["sentences"] = [{"text": f"{capital(said.sentence)}.", "rule": said.rule}]
-        answer["explanation"] = explanation(shown.runs)
-        answer["sentences"] += [
-            {"text": f"{capital(t)}.", "rule": ""} for t in answer["explanation"]
-        ]
+        further = [f"{capital(text)}." for text in explanation(shown.runs)] or [NOTHING_LOST]
+        answer["explanations"] = [{"text": text, "rule": ""} for text in further]
         answer["members"] = _members(shown)
-        answer["members_said"] = "Each mark is one run of one seed; a press opens it."
+        answer["members_said"] = "Each mark is one run of one seed."
+        if any(shown.links):
+            answer["members_said"] = "Each mark is one run of one seed; a press opens it."
         drawn = {name: self._drawn(name, choice, shown, screen, answer) for name in screen.show}
         answer["figures"] = {name: figure for name, (figure, _) in drawn.items()}
         answer["alts"] = {name: alt for name, (figure, alt) in drawn.items() if figure}

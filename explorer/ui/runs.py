@@ -10,7 +10,7 @@ import streamlit as st
 from explorer.store import Row, StoreError
 from explorer.ui import components, runs_actions
 from explorer.ui.lab import lab
-from explorer.ui.pages import page_files, question
+from explorer.ui.pages import question
 from explorer.ui.panels import escaped
 from explorer.ui.runs_actions import DELETED, IMPORTS, NOTE, TAGS
 from explorer.ui.selection import MOST_COMPARED, Selection, selection
@@ -32,7 +32,8 @@ STYLE = """<style>
 .differing th {font-weight: 600}
 .differing th:first-child {max-width: none; white-space: nowrap}
 .export-links {display: flex; flex-direction: column; gap: 0.25rem}
-.export-links a {padding: 0.25rem 0; color: inherit}
+.export-links a {padding: 0.25rem 0}
+.export-links a, .plain-link {color: inherit; text-underline-offset: 0.2em}
 </style>"""
 
 
@@ -51,7 +52,7 @@ def table() -> Selection | None:
     look = runs_actions.look()
     if not store.table.rows(1):
         st.markdown(NOTHING)
-        st.page_link(page_files()[0], label="Open the Playground")
+        _link("/", "Open the Playground")
         return None
     components.table("runs", "/live/runs", look, store.table.tag(), runs_actions.remember)
     return selection(store, look.ids, len(look.ids))
@@ -96,7 +97,13 @@ def _open_link(chosen: Selection) -> None:
     if comparison is None:
         return
     choice = Choice(tuple(run.spec for run in comparison.runs), comparison.id)
-    st.page_link(page_files()[0], label="Open in the Playground", query_params=choice.query)
+    _link(f"/?{urlencode(choice.query, doseq=True)}", "Open in the Playground")
+
+
+def _link(address: str, label: str) -> None:
+    """A link within the app; Streamlit's own ones need the navigation around the page."""
+    link = f'<a class="plain-link" href="{html.escape(address)}">{html.escape(label)}</a>'
+    st.html(STYLE + link, width="content")
 
 
 def _annotation(rows: Sequence[Row], ids: Sequence[int]) -> None:

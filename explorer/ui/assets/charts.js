@@ -1,16 +1,16 @@
 /**
  * The live charts: figures of the view, drawn by Plotly.react into cards that stay.
- * data = {url, ids, wide?, titles?, heights?, plotly}; the ids "sentences" and "explanations"
- * place the view's findings of that name.
+ * data = {url, ids, wide?, titles?, heights?, plotly}; the id "sentences" places the findings.
  */
 
 import { applyTheme, html, mountable, setAttribute, setAttributes, setText } from "./dom.js";
 import { saveCsv, saveHtml, saveSvg } from "./downloads.js";
+import { makeFindings } from "./findings.js";
 import { subscribe, wakeAll } from "./live.js";
 
 const NARROW = 700; // px, also in panel.css
 const HEIGHT = 340; // px, of a chart whose figure names none
-const FINDINGS = ["sentences", "explanations"];
+const SENTENCES = "sentences";
 const CONFIG = {
   responsive: false, // the cards are watched here, which also sees a sidebar open
   displaylogo: false,
@@ -72,42 +72,14 @@ function isNarrow(root, before) {
 function arrange(grid, data, before) {
   const cards = new Map();
   for (const id of data.ids) {
-    const card = before.get(id) ?? (isText(id) ? makeFindings(id) : makeChart(id, data.plotly));
+    const card = before.get(id) ?? (id === SENTENCES ? makeFindings(id) : makeChart(id, data.plotly));
     card.name(data.titles?.[id] ?? "", data.heights?.[id] ?? HEIGHT);
-    setAttribute(card.node, "data-wide", isText(id) || Boolean(data.wide?.includes(id)));
+    setAttribute(card.node, "data-wide", id === SENTENCES || Boolean(data.wide?.includes(id)));
     cards.set(id, card);
     grid.append(card.node);
   }
   for (const [id, card] of before) if (!cards.has(id)) card.remove();
   return cards;
-}
-
-function isText(id) {
-  return FINDINGS.includes(id);
-}
-
-function makeFindings(id) {
-  const list = html("ul", { class: "findings", "data-testid": id });
-  return {
-    node: list,
-    name() {},
-    fit() {},
-    remove: () => list.remove(),
-    show(view) {
-      const sentences = view[id] ?? [];
-      while (list.children.length > sentences.length) list.lastChild.remove();
-      sentences.forEach(({ text, rule }, index) => {
-        const item = list.children[index] ?? list.appendChild(finding());
-        const said = rule === sentences[index + 1]?.rule; // once, after the last it holds for
-        setText(item.firstChild, text);
-        setText(item.lastChild, said ? "" : (rule ?? ""));
-      });
-    },
-  };
-}
-
-function finding() {
-  return html("li", {}, html("span"), " ", html("span", { class: "quiet" }));
 }
 
 function makeChart(id, plotlyUrl) {
