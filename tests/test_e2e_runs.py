@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from browser import PATIENCE, App, Visit
-from test_e2e_access import violations
+from test_e2e_access import WCAG
 from test_runs_page import HOSTILE, add_pair, add_watched
 
 from explorer.store import Store
+from explorer.trace import Reading
 
 pytestmark = pytest.mark.e2e
 
@@ -140,6 +142,17 @@ def test_a_run_leaves_as_a_file_and_comes_back(runs: Callable[..., Visit], tmp_p
     visit.wait_for_url("runs", without="ids")
 
 
+def test_what_changes_elsewhere_is_seen_here(runs: Callable[..., Visit], filled: App) -> None:
+    visit = runs()
+    row = visit.page.locator("tr[data-id='5']")
+    assert "20/40" in row.inner_text()
+    store = Store(filled.home / "runs.sqlite")
+    store.write([(5, Reading("train_loss", 33, np.array([0.0625], np.float32)))])
+    store.close()
+    row.get_by_text("33/40").wait_for(timeout=PATIENCE)
+    assert "0.0625" in row.inner_text()
+
+
 def test_hostile_names_are_text(runs: Callable[..., Visit]) -> None:
     visit = runs("?ids=7")
     visit.page.wait_for_function(DRAWN, arg=1, timeout=PATIENCE)
@@ -155,7 +168,10 @@ def test_axe_finds_nothing(runs: Callable[..., Visit], width: int, theme: str) -
     visit.page.get_by_text("How to read this").click()
     visit.page.get_by_text("Import, storage").click()
     visit.settle()
-    assert violations(visit.page) == []
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    only = {"runOnly": {"type": "tag", "values": WCAG}}
+    found = axe.run(visit.page, context=".stMain", options=only).response["violations"]
+    assert [f"{rule['id']}: {node['target']}" for rule in found for node in rule["nodes"]] == []
     main = "document.querySelector('[data-testid=stMain]').scrollWidth"
     assert visit.page.evaluate(main) <= width
 

@@ -273,7 +273,7 @@ def test_the_address_says_what_is_selected(store: Store) -> None:
     assert query == {"ids": "12,15", "find": "depth>20 &x", "sort": "-loss"}
     ids = add_pair(store)
     page = opened(ids=f"{ids[0]},x,-3,²,{ids[1]},999")
-    assert "Held fixed: data" in text_of(page)
+    assert "Held fixed\\: data" in text_of(page)
     assert any(button.label == "Delete 2 runs" for button in page.button)
 
 

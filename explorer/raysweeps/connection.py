@@ -6,6 +6,7 @@ process that it is in, so it is kept quiet: standard output is for our own words
 
 import contextlib
 import functools
+import importlib
 import logging
 import math
 import os
@@ -19,8 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from explorer.spec import SpecError
 from explorer.raysweeps.messages import first_line
+from explorer.spec import SpecError
 
 MISSING = "ray: it is not installed; pip install 'residual-explorer[ray]'"
 JOINING = 15.0  # seconds in which a cluster must answer
@@ -72,7 +73,7 @@ class Connection:
     def _hold(self) -> None:
         ours = False
         try:
-            self.ray = _quiet_ray()
+            self.ray = _quiet_ray(self.local)
             _knock(self.address)
             ours = not self.ray.is_initialized()  # else it is somebody else's to end
             self.ray.init(**self._options())
@@ -158,14 +159,16 @@ def _knock(address: str | None) -> None:
     socket.create_connection((match[2].strip("[]"), port), timeout=KNOCKING).close()
 
 
-def _quiet_ray() -> Any:
-    import ray
-    import ray._private.worker as worker
-
+def _quiet_ray(local: bool) -> Any:
+    """Ray; where somebody imported it before, it is told again what _surroundings say."""
+    ray = importlib.import_module("ray")
+    worker = importlib.import_module("ray._private.worker")
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     worker._worker_logs_enabled = False  # it prints what befalls workers on standard output
-    with contextlib.suppress(Exception):  # where it was imported before, it has read _surroundings
-        ray._raylet.Config.initialize("")
+    if local:
+        importlib.import_module("ray._private.ray_constants").ENABLE_RAY_CLUSTER = False
+    with contextlib.suppress(Exception):  # a part of it that some versions do not have
+        importlib.import_module("ray._raylet").Config.initialize("")
     return ray
 
 
