@@ -7,7 +7,6 @@ behind the scenes (sweeps) takes the cores that are free: a visitor's comparison
 
 import atexit
 import contextlib
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -15,14 +14,13 @@ from typing import Any, Protocol
 
 from explorer.home import home
 from explorer.measuring import Measurements
+from explorer.pool import Pool
 from explorer.processes import Worker
 from explorer.spec import RunSpec, SpecError
 from explorer.store import Comparison, State, Store, StoreError, owner_alive, this_process
 from explorer.store.records import ACTIVE
 
 QUEUE = 8  # comparisons that may wait
-MOST_WORKERS = 16  # unless more are asked for
-RUNS_PER_GPU = 4  # small networks leave most of one idle
 ENDED = "the worker process ended unexpectedly ({why}); Resume goes on from the last checkpoint"
 NO_WORKER = "no worker can be started ({why}); see {log}"
 NOT_TRAINED = "it could not be trained to its end; the data folder's worker.log says why"
@@ -56,24 +54,17 @@ class Executor:
         max_workers: int | None = None,
         reserve: int = 1,
     ) -> None:
-        cores = os.cpu_count() or 2
         self.store = store
         self.device = device
-        self.max_workers = max_workers or max(1, cores // 2)
-        self.max_behind = max_workers or min(cores, MOST_WORKERS)
-        self.chosen = max_workers is not None
-        self.threads = max(cores, self.max_behind)
-        self.reserve = reserve
         self.behind: Behind | None = None
         self.lock = threading.RLock()
-        self.trainers: list[Worker] = []
         self.waiting: list[str] = []
         self.paused: set[str] = set()  # those that wait before their first step
         self.closed = False
         self.trouble = ""  # why no worker can be started, in one line
         store.mark_orphans(owner_alive)
         self.measurements = Measurements(self._worker, warm=reserve > 0)
-        self.trainers.append(self._worker())
+        self.pool = Pool(self._worker, max_workers, reserve)
         atexit.register(self.shutdown)
 
     def _worker(self) -> Worker:
@@ -83,7 +74,7 @@ class Executor:
     def workers(self) -> list[Worker]:
         """The one that measures, once there is one, and those that train."""
         measurer = self.measurements.worker
-        return [*([measurer] if measurer else []), *self.trainers]
+        return [*([measurer] if measurer else []), *self.pool.workers]
 
     def start(self, arms: Sequence[tuple[str, RunSpec]], paused: bool = False) -> Comparison:
         """Put a comparison of these (name, spec) arms to work, or into the queue.
@@ -150,54 +141,34 @@ class Executor:
 
     def _dispatch(self) -> None:
         """What visitors wait for first; then, on the cores that are free, what runs behind."""
-        while self.waiting and self._able and len(self._busy(behind=False)) < self.max_workers:
+        while self.waiting and self._able and self.pool.has_room(behind=False):
             # One that was resumed at once waits until the worker that ended it has said so.
-            comparison = next((c for c in self.waiting if self.worker_of(c) is None), None)
+            comparison = next((c for c in self.waiting if self.pool.of(c) is None), None)
             if comparison is None:
                 return
             self.waiting.remove(comparison)
-            self._give(self._idle_worker(), comparison, behind=False)
-        while self.behind is not None and self._able and self._has_free_core:
+            self._give(comparison, behind=False)
+        while self.behind is not None and self._able and self.pool.has_room(behind=True):
             comparison = self.behind.next()
             if comparison is None:
-                self._send_home()
+                self.pool.send_home()
                 return
-            self._give(self._idle_worker(self.reserve), comparison, behind=True)
+            self._give(comparison, behind=True)
 
     @property
     def _able(self) -> bool:
         return not self.closed and not self.trouble
 
-    def _busy(self, behind: bool) -> list[Worker]:
-        return [w for w in self.trainers if w.comparison is not None and w.behind == behind]
-
-    @property
-    def _has_free_core(self) -> bool:
-        behind = self._busy(behind=True)
-        threads = sum(worker.arms for worker in (*behind, *self._busy(behind=False)))
-        return len(behind) < self.max_behind and threads < self.threads
-
-    def _idle_worker(self, keep: int = 0) -> Worker:
-        """One that has nothing to do, or a new one; `keep` more of them are left or started."""
-        idle = [worker for worker in self.trainers if worker.comparison is None]
-        fresh = [self._worker() for _ in range(1 + keep - len(idle))]
-        self.trainers += fresh
-        return (idle + fresh)[0]
-
-    def _give(self, worker: Worker, comparison: str, behind: bool) -> None:
+    def _give(self, comparison: str, behind: bool) -> None:
         found = self.store.comparison(comparison)
-        worker.comparison, worker.behind = comparison, behind
-        worker.arms = len(found.runs) if found else 1
         paused = comparison in self.paused
         self.paused.discard(comparison)
-        worker.send(do="start", comparison=comparison, paused=paused)
+        self.pool.give(comparison, len(found.runs) if found else 1, behind, paused)
 
-    def _send_home(self) -> None:
-        """End idle workers that a sweep has left; one stays warm for visitors."""
-        idle = [worker for worker in self.trainers if worker.comparison is None]
-        for worker in idle[max(1, self.reserve) :]:
-            self.trainers.remove(worker)
-            worker.hang_up()
+    @property
+    def runs_at_once(self) -> int:
+        """How many members of a sweep may train at once."""
+        return self.pool.most_behind
 
     def queue_position(self, comparison: str) -> int:
         """1 for the next to start, 0 for one that does not wait."""
@@ -207,8 +178,7 @@ class Executor:
     def worker_of(self, comparison: str) -> Worker | None:
         """The worker that trains it, if one of this process does."""
         with self.lock:
-            found = (worker for worker in self.trainers if worker.comparison == comparison)
-            return next(found, None)
+            return self.pool.of(comparison)
 
     def command(self, comparison: str, do: str, **details: Any) -> bool:
         """Send pause, resume, step, stop, lr, skip or residual; False if nobody trains it."""
@@ -248,8 +218,8 @@ class Executor:
                 self._settle(worker, "failed", NOT_TRAINED)
                 self._let_go(worker)
                 self._dispatch()
-            elif reply["event"] == "ready" and reply["gpus"] and not self.chosen:
-                self.max_behind = RUNS_PER_GPU * reply["gpus"]
+            elif reply["event"] == "ready":
+                self.pool.has_gpus(reply["gpus"])
             elif reply["event"] == "gone" and not self.closed:
                 self._replace(worker, reply["code"])
 
@@ -261,16 +231,16 @@ class Executor:
         if not worker.was_ready:  # another one would fare no better
             self._give_up(NO_WORKER.format(why=worker.reason or why, log=home() / "worker.log"))
         self.measurements.lost(worker, why, again=not self.trouble)
-        if worker not in self.trainers:
+        if worker not in self.pool.workers:
             return
-        self.trainers.remove(worker)
+        self.pool.workers.remove(worker)
         if worker.was_ready:
             self._settle(worker, "interrupted", ENDED.format(why=why))
         else:
             self._settle(worker, "failed", self.trouble)
         self._let_go(worker)
-        if not self.trainers and not self.trouble:
-            self.trainers.append(self._worker())
+        if not self.pool.workers and not self.trouble:
+            self.pool.workers.append(self._worker())
         self._dispatch()
 
     def _let_go(self, worker: Worker) -> None:

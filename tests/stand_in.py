@@ -32,7 +32,7 @@ class StandIn:
         self.ended = False
         self.lock = threading.RLock()
         self.behind: Any = None
-        self.max_behind = 2
+        self.runs_at_once = 2
 
     def dispatch(self) -> None:
         """Nobody trains here: what a sweep would start next is left to it."""

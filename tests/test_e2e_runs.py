@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import PATIENCE, App, Visit
+from stored import HOSTILE, add_pair, add_watched
 from test_e2e_access import WCAG
-from test_runs_page import HOSTILE, add_pair, add_watched
 
 from explorer.store import Store
 from explorer.trace import Reading
@@ -149,7 +149,7 @@ def test_what_changes_elsewhere_is_seen_here(runs: Callable[..., Visit], filled:
     store = Store(filled.home / "runs.sqlite")
     store.write([(5, Reading("train_loss", 33, np.array([0.0625], np.float32)))])
     store.close()
-    row.get_by_text("33/40").wait_for(timeout=PATIENCE)
+    row.get_by_role("cell", name="33/40", exact=True).wait_for(timeout=PATIENCE)
     assert "0.0625" in row.inner_text()
 
 
@@ -210,7 +210,7 @@ def test_what_a_search_finds(runs: Callable[..., Visit]) -> None:
         "-": [1, 2, 12],
         "k3j9 nothing": [],
         "depth>": [12],
-        "constructor:x": [],
+        "constructor:function": [],
         "depth>x": [],
         "(": [],
     }

@@ -21,7 +21,7 @@ ROWS = (
     {"training", "flow"},
     {
         *("store", "checkpoint", "changes", "chores", "session", "worker", "processes"),
-        *("executors", "measuring", "sweeping", "remote", "raysweeps", "watching"),
+        *("executors", "measuring", "pool", "sweeping", "remote", "raysweeps", "watching"),
     },
     {"experiments", "exports", "reproduction", "claims"},
     {"diagnosis", "figures"},
@@ -33,7 +33,17 @@ ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 
 STREAMLIT = {"ui", "pages", "app"}
 NO_TORCH = {
-    *("theory", "cost", "store", "processes", "executors", "measuring", "sweeping", "exports"),
+    *(
+        "theory",
+        "cost",
+        "store",
+        "processes",
+        "executors",
+        "measuring",
+        "pool",
+        "sweeping",
+        "exports",
+    ),
     *("reproduction", "diagnosis", "figures", *ROWS[0], *ROWS[1]),
 }
 TORCH = {"torch", "torchvision", "captum"}

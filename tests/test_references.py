@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from stand_in import StandIn, install
-from test_runs_page import add_pair, add_watched
+from stored import add_pair, add_watched
 
 from explorer.figures import Arm, CurveSeries, curves
 from explorer.spec import parse

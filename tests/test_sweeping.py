@@ -107,7 +107,7 @@ def test_a_member_whose_worker_is_killed_is_tried_again(sweeping: Sweeping) -> N
     spec = parse("plain-8,width=4,steps=700,seed=50")
     sweep = sweeping.start("killed", [spec])
     until(lambda: any(m.run and m.run.step > 20 for m in now(sweeping, sweep).members))
-    worker = next(w for w in sweeping.executor.trainers if w.comparison)
+    worker = next(w for w in sweeping.executor.pool.workers if w.comparison)
     worker.process.kill()
     done = ended(sweeping, sweep)
     assert [m.state for m in done.members] == ["done"]

@@ -137,6 +137,7 @@ def test_readings_are_those_of_a_loop_by_hand() -> None:
             if step < len(expected[probe]):
                 wanted = expected[probe][step]
                 assert values == pytest.approx(wanted, rel=1e-4, abs=1e-7), probe
+    assert traces["update_ratio"].steps.tolist() == [0, 5]  # the last one on leaving
     assert traces["activation_gradient"].sites == tuple(places(watched)) == w.sites
     assert traces["weight_gradient"].sites == tuple(
         name for name, p in watched.named_parameters() if p.dim() > 1
@@ -280,6 +281,8 @@ def test_a_loss_is_one_number_of_a_step_inside_the_block() -> None:
             w.step(torch.zeros(3))
         for loss in (0.5, torch.tensor(1.5), torch.tensor([2.5]), np.float64(3.5)):
             w.step(loss)
+            if isinstance(loss, torch.Tensor):
+                loss.zero_()  # as loops do that average in place
     row, traces = only()
     assert traces["train_loss"].values[:, 0].tolist() == [0.5, 1.5, 2.5, 3.5]
     assert row.message.startswith("step 0: no block's gradient was seen")

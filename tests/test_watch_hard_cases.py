@@ -102,6 +102,8 @@ def test_a_layer_that_runs_again_is_a_site_again_and_passes_stay_apart() -> None
     with watch(module, every=1) as w:
         for _ in range(2):
             for _ in range(2):  # accumulated: not six times, although `forward` is not called
+                with torch.no_grad():
+                    module.run(torch.ones(5, 4))
                 loss = module.run(torch.ones(5, 4)).square().mean()
                 loss.backward()  # type: ignore[no-untyped-call]
             w.step(loss)
@@ -139,9 +141,28 @@ def test_evaluation_between_steps_is_not_read() -> None:
         assert pair[0].sites == pair[1].sites
 
 
-def test_a_recomputed_block_is_one_site() -> None:
+def test_of_two_passes_in_one_loss_the_later_one_counts() -> None:
+    module = linear()
+    first, last = torch.full((5, 4), 3.0), torch.ones(5, 4)
+    with watch(module, name="both") as w:
+        loss = module(first).square().mean() + module(last).square().mean()
+        loss.backward()
+        w.step(loss)
+    with watch(module, name="later") as w:
+        step_once(module, w, last)
+    store = Store()
+    for probe in ("activation_gradient", "activation_std"):
+        pair = [store.trace(row.id, probe) for row in store.table.rows()]
+        assert np.array_equal(pair[0].values, pair[1].values)
+        assert pair[0].sites == pair[1].sites
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_recomputed_block_is_one_site(whole: bool) -> None:
     class Saving(Net):
         def forward(self, x: Tensor) -> Tensor:
+            if whole:
+                return checkpoint(super().forward, x, use_reentrant=False)
             for block in self.blocks:
                 x = F.relu(checkpoint(block, x, use_reentrant=False))
             return self.head(x)
@@ -309,6 +330,7 @@ def test_a_full_disk_is_said_once_and_costs_no_step(
     row, traces = only()
     assert row.state == "done"
     assert traces["train_loss"].steps.tolist() == [0, 1, 2, 3, 4, 5]
+    assert w.recorder.waiting == []
 
 
 @pytest.mark.parametrize("when", ["before", "while"])

@@ -217,7 +217,7 @@ def hugging_face(
         save_strategy="no",
         disable_tqdm=True,
         use_cpu=True,
-        **{"eval_strategy": "steps", "eval_steps": 2, **rest},
+        **{"eval_strategy": "steps", "eval_steps": 2, "logging_steps": 2, **rest},
     )
     data = [{"input_ids": x, "labels": y} for x, y in zip(*rows(), strict=True)]
     trainer = InOrder(model, arguments, train_dataset=data, eval_dataset=data, callbacks=[callback])
@@ -262,7 +262,7 @@ def test_hugging_face_loss_from_outside_the_model_is_the_trainers_log(
             if "loss" in rest["logs"]:
                 logged.append(rest["logs"]["loss"])
 
-    rest = {"label_smoothing_factor": 0.1, "logging_steps": 2, "eval_strategy": "no"}
+    rest = {"label_smoothing_factor": 0.1, "eval_strategy": "no"}
     hugging_face(transformers, Logs(), tmp_path, bert(transformers), **rest)
     _, traces = only()
     assert traces["train_loss"].steps.tolist() == [1, 3, 5, 7]

@@ -75,7 +75,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPLORER_HOME", str(tmp_path_factory.mktemp("shared")))
         executor = Executor(Store(), "cpu", 1)
-        until(lambda: executor.measurements.worker.was_ready and executor.trainers[0].was_ready)
+        until(lambda: executor.measurements.worker.was_ready and executor.pool.workers[0].was_ready)
     yield executor
     executor.shutdown()
 
@@ -120,7 +120,7 @@ def unbroken(steps: int) -> list[tuple[list[int], list[float]]]:
 
 
 def idle(executor: Executor) -> bool:
-    return all(worker.comparison is None for worker in executor.trainers)
+    return all(worker.comparison is None for worker in executor.pool.workers)
 
 
 def test_a_warm_worker_takes_its_first_step_soon_and_trains_to_the_end(kept: Executor) -> None:
@@ -377,7 +377,7 @@ def test_a_device_that_is_not_there_is_one_line_and_no_loop(make: Make) -> None:
     with pytest.raises(ValueError, match=r"^no worker can be started|^the measuring process ended"):
         executor.measure([parse("resnet-8")]).result(PATIENCE)
     time.sleep(0.3)
-    assert executor.trainers == []
+    assert executor.pool.workers == []
     assert set(psutil.Process().children()) <= before
     assert "Traceback" not in (executor.store.path.parent / "worker.log").read_text()
 
@@ -386,7 +386,7 @@ def test_a_worker_killed_before_it_was_ready_is_tried_again_when_asked(make: Mak
     executor = make()
     for worker in executor.workers:
         worker.process.kill()
-    until(lambda: executor.trouble and not executor.trainers)
+    until(lambda: executor.trouble and not executor.pool.workers)
     assert executor.trouble.startswith("no worker can be started (signal 9); see ")
     comparison = executor.start(arms(10))
     wait_for(executor, comparison, "done")

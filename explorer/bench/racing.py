@@ -33,7 +33,7 @@ class Training:
         self.store = lab.store
         self.sweep = lab.sweeping.start("bench", RACE.specs)
         self.choice = RaceChoice(RACE, self.sweep.id)
-        wait_until(lambda: self.going == lab.executor.max_behind, 0.1)
+        wait_until(lambda: self.going == lab.executor.runs_at_once, 0.1)
 
     @property
     def going(self) -> int:

@@ -59,7 +59,7 @@ def two_workers(store: Store) -> Iterator[Sweeping]:
     """A sweeper with two warm workers."""
     executor = Executor(store, "cpu", max_workers=2, reserve=2)
     try:
-        wait_until(lambda: executor.trainers[0].was_ready)
+        wait_until(lambda: executor.pool.workers[0].was_ready)
         sweeping = Sweeping(store, executor)
         seconds(sweeping, (parse("resnet-8,width=4,steps=2"), parse("plain-8,width=4,steps=2")))
         wait_until(lambda: all(worker.was_ready for worker in executor.workers))

@@ -16,6 +16,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from typing import Any
 from explorer.raysweeps.messages import first_line
 from explorer.spec import SpecError
 
+PACKAGE = Path(__file__).parents[1]
 MISSING = "ray: it is not installed; pip install 'residual-explorer[ray]'"
-JOINING = 15.0  # seconds in which a cluster must answer
+JOINING = 20.0  # seconds in which a cluster that is there must take us in
 STARTING = 90.0  # seconds for a Ray of our own: a busy machine takes a while
+ENDING = 10.0  # seconds to leave, or to end what was started
 KNOCKING = 5.0  # seconds for the door of a cluster to open
 CLIENT_PORT = 10001  # Ray's own
 OBJECTS = 150 * 2**20  # bytes of shared memory; checkpoints beyond it go by way of the disk
@@ -92,13 +95,11 @@ class Connection:
     def _options(self) -> dict[str, Any]:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if self.address is not None:
-            import explorer
-
             return {
                 **quiet,
                 "address": self.address,
                 # What is installed on the nodes may be another version of this package, or none.
-                "runtime_env": {"py_modules": [str(Path(explorer.__file__).parent)]},
+                "runtime_env": {"py_modules": [str(PACKAGE)]},
             }
         # Short, for the names of sockets have a limit; everything of Ray's lies in it.
         short = "/tmp" if os.path.isdir("/tmp") else None
@@ -142,7 +143,7 @@ class Connection:
     def close(self) -> None:
         """Leave the cluster, or end the Ray that was started here."""
         self._close.set()
-        self._thread.join(JOINING)
+        self._thread.join(0 if self.ray is None or not self._up.is_set() else ENDING)
 
 
 def _check(address: str | None) -> None:
@@ -161,12 +162,14 @@ def _knock(address: str | None) -> None:
 
 def _quiet_ray(local: bool) -> Any:
     """Ray; where somebody imported it before, it is told again what _surroundings say."""
-    ray = importlib.import_module("ray")
-    worker = importlib.import_module("ray._private.worker")
+    ray: Any = importlib.import_module("ray")
+    worker: Any = importlib.import_module("ray._private.worker")
     logging.getLogger("ray").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="ray")
     worker._worker_logs_enabled = False  # it prints what befalls workers on standard output
     if local:
-        importlib.import_module("ray._private.ray_constants").ENABLE_RAY_CLUSTER = False
+        constants: Any = importlib.import_module("ray._private.ray_constants")
+        constants.ENABLE_RAY_CLUSTER = False
     with contextlib.suppress(Exception):  # a part of it that some versions do not have
         importlib.import_module("ray._raylet").Config.initialize("")
     return ray
@@ -178,7 +181,7 @@ def _surroundings(local: bool) -> Iterator[None]:
 
     A Ray of our own listens on 127.0.0.1 alone, and answers those who have its token only.
     """
-    wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
+    wanted = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "error"}
     if local:
         wanted |= {
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name: loopback, anywhere

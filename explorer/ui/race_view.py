@@ -160,7 +160,7 @@ class RaceViews:
         text = f"{len(choice.race.specs)} runs{there}"
         if not specs:
             return f"All {stored} runs were trained on this machine and stand below"
-        workers = min(self.lab.executor.max_behind, len(specs))
+        workers = min(self.lab.executor.runs_at_once, len(specs))
         flops = sum(flops_of(spec) * spec.recipe.steps for spec in specs)
         seconds = self._seconds(specs) / workers
         at_once = f"{workers} at a time" if workers > 1 else "one after the other"
@@ -188,7 +188,7 @@ class RaceViews:
             if run.state not in ENDED:
                 share = 1 - min(_steps_done(run) / run.steps, 1.0)
                 left += share * self._seconds([spec])
-        return left / max(self.lab.executor.max_behind, 1)
+        return left / max(self.lab.executor.runs_at_once, 1)
 
     def _drawn(
         self, name: str, choice: RaceChoice, shown: Shown, screen: Screen, answer: dict[str, Any]

@@ -210,7 +210,7 @@ the runs. `state:done`, `norm:none` and `tag:mine` look into one field, `depth>2
 accuracy, of the last training batch or of the whole test set.
 
 **Select** runs with the boxes, or by a click on a row. The address names them, so that a copied
-link shows the same comparison. Run numbers never come twice.
+link shows the same comparison. Run numbers never come twice; the newest 1000 runs are listed.
 
 **Gradient by block** is the newest reading of each run. Runs of unlike depth are drawn each
 against its own blocks, the input on the left.

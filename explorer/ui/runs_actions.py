@@ -1,7 +1,7 @@
 """What the Runs page does when something is pressed: the callbacks, apart from the layout."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -111,7 +111,7 @@ def take_in(key: str) -> None:
         _select(made)
 
 
-def _do(call: Any) -> bool:
+def _do(call: Callable[[], object]) -> bool:
     """Carry out one change of the store; what cannot be done is said in one line."""
     st.session_state.pop(DELETED, None)
     try:

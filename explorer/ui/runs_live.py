@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -82,7 +83,8 @@ def _ascii(name: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
 
 
-def _answer(request: Request, token: str, make: Any) -> Response:
+def _answer(request: Request, token: str, make: Callable[[], dict[str, Any]]) -> Response:
+    """What `make` gives as JSON; 304 where the browser has that of `token`."""
     tag = f'"{hashlib.sha256(token.encode()).hexdigest()[:16]}"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})

@@ -4,8 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import plotly.graph_objects as go
+
 from explorer import figures
-from explorer.diagnosis import flow_ratio, gradient_flow_verdict, learning_verdict
+from explorer.diagnosis import (
+    Learning,
+    Verdict,
+    flow_ratio,
+    gradient_flow_verdict,
+    learning_verdict,
+)
 from explorer.figures import CurveSeries, ProfileSeries, alt_text
 from explorer.spec import RunSpec
 from explorer.store import Row, Store
@@ -71,7 +79,7 @@ class RunsViews:
         changes = len(self.store.events(row.comparison)) if row.edited else 0
         return self.traces.get(row.id, probe, changes)
 
-    def _curves(self, chosen: Selection, screen: Screen) -> Any:
+    def _curves(self, chosen: Selection, screen: Screen) -> go.Figure:
         series = [
             CurveSeries(arm, *(self._trace(row, probe) for probe in NUMBERS))
             for arm, row in zip(chosen.arms, chosen.rows, strict=True)
@@ -86,8 +94,11 @@ class RunsViews:
             title=_range_of_accuracy(chosen) if many else "",
         )
 
-    def _profile(self, chosen: Selection, screen: Screen) -> Any:
-        read = [(a, self._trace(r, "activation_gradient")) for a, r in self._pairs(chosen)]
+    def _profile(self, chosen: Selection, screen: Screen) -> go.Figure | None:
+        read = [
+            (arm, self._trace(row, "activation_gradient"))
+            for arm, row in zip(chosen.arms, chosen.rows, strict=True)
+        ]
         series = [ProfileSeries(arm, t.sites, t.last) for arm, t in read if len(t)]
         if not series:
             return None
@@ -95,14 +106,11 @@ class RunsViews:
         note = "" if len({one.sites for one in series}) == 1 else OWN_SITES
         return figures.profile(series, screen.theme, narrow=screen.narrow, note=note, title=title)
 
-    def _pairs(self, chosen: Selection) -> Any:
-        return zip(chosen.arms, chosen.rows, strict=True)
-
     def _sentences(self, chosen: Selection) -> list[dict[str, str]]:
         """What the readings of a few runs say, each with the rule that it follows."""
         if len(chosen.rows) > MOST_SENTENCES:
             return []
-        found: list[Any] = []
+        found: list[Verdict | Learning] = []
         for label, row in zip(chosen.labels, chosen.rows, strict=True):
             trace = self._trace(row, "activation_gradient")
             if len(trace) and len(trace.sites) > 1:

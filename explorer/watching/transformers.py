@@ -53,9 +53,9 @@ class ExplorerCallback(transformers.TrainerCallback):  # type: ignore[misc]
         if not self.watched.sealed:
             self.handle = model.register_forward_hook(Hook(self._take_loss))
 
-    def _take_loss(self, module: nn.Module, _inputs: object, output: object) -> None:
+    def _take_loss(self, _module: nn.Module, _inputs: object, output: object) -> None:
         loss = output.get("loss") if isinstance(output, Mapping) else None
-        if isinstance(loss, Tensor) and loss.requires_grad and module.training:
+        if isinstance(loss, Tensor) and loss.requires_grad:
             value = loss.detach()
             loss.register_hook(lambda weight: self._weigh(value, weight))  # type: ignore[no-untyped-call]
 

@@ -36,7 +36,7 @@ function finder(word) {
     const number = Number(wanted);
     const finds = (row) => {
       const value = valueOf(row, ALIASES[name] ?? name);
-      if (value === undefined) return name in row.fields ? false : row.text.includes(word);
+      if (value === undefined) return row.text.includes(word);
       if (typeof value === "number") return COMPARED[sign](value, number);
       return [":", "="].includes(sign) && String(value).toLowerCase().includes(wanted);
     };
@@ -48,7 +48,8 @@ function finder(word) {
 
 /** A field of the row or of its spec, tags as one text; undefined if it has none of the name. */
 function valueOf(row, name) {
-  const value = Object.hasOwn(row.fields, name) ? row.fields[name] : row[name];
+  const home = [row.fields, row].find((each) => Object.hasOwn(each, name));
+  const value = home?.[name];
   if (Array.isArray(value)) return value.join("\n");
   return SHARES.includes(name) && typeof value === "number" ? 100 * value : value;
 }
