@@ -8,9 +8,9 @@ or another program, is obeyed.
 import threading
 from collections import Counter, deque
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from explorer.comparison import names
-from explorer.executors import Executor
 from explorer.spec import RunSpec
 from explorer.store import (
     ACTIVE,
@@ -30,16 +30,33 @@ APP_ENDED = "the app ended; Resume trains what is left"
 FAILED = "{count} of {all} runs failed; Resume tries them again"
 
 
+class Trains(Protocol):
+    """What trains the members: an Executor, or its twin on Ray."""
+
+    lock: Any  # held while members are handed out and taken back
+    behind: Any  # the Sweeping, once there is one
+
+    def dispatch(self) -> None:
+        """Look for work."""
+
+    def worker_of(self, comparison: str) -> object | None:
+        """What trains it, if anything does."""
+
+    def command(self, comparison: str, do: str) -> bool:
+        """Send a command to what trains it."""
+
+
 class Sweeping:
     """The sweeps of this process. Its methods may be called from any thread."""
 
-    def __init__(self, store: Store, executor: Executor) -> None:
+    def __init__(self, store: Store, executor: Trains) -> None:
         self.store = store
         self.executor = executor
         self.lock = executor.lock
         self.pending: dict[str, deque[int]] = {}  # members of each active sweep, in order
         self.going: dict[str, tuple[str, int]] = {}  # by comparison: sweep and member
         self.tries: Counter[tuple[str, int]] = Counter()
+        self.stopping: set[str] = set()  # comparisons that a cancelled sweep has told to stop
         self.fresh: set[str] = set()  # sweeps that take nothing from the store
         self.watcher: threading.Thread | None = None
         executor.behind = self
@@ -95,6 +112,7 @@ class Sweeping:
         self.pending.pop(sweep_id, None)
         mine = [comparison for comparison, (sweep, _) in self.going.items() if sweep == sweep_id]
         for comparison in mine:
+            self.stopping.add(comparison)
             self.executor.command(comparison, "stop")
 
     def next(self) -> str | None:
@@ -141,8 +159,10 @@ class Sweeping:
         sweep_id, index = self.going.pop(comparison)
         found = self.store.comparison(comparison)
         died = found is not None and found.state == "interrupted"
-        if died and sweep_id in self.pending and self.tries[sweep_id, index] < RETRIES:
-            self.tries[sweep_id, index] += 1
+        told, resumed = comparison in self.stopping, sweep_id in self.pending
+        self.stopping.discard(comparison)
+        if resumed and (told or (died and self.tries[sweep_id, index] < RETRIES)):
+            self.tries[sweep_id, index] += not told
             self.pending[sweep_id].appendleft(index)
         self._settle(sweep_id)
 

@@ -91,6 +91,10 @@ def quick(monkeypatch: pytest.MonkeyPatch, executor: StandIn) -> None:
     monkeypatch.setattr("explorer.bench.live.Training", FakeTraining)
     monkeypatch.setattr("explorer.bench.live.wait_until", lambda *_: None)
     monkeypatch.setattr("explorer.bench.live.view_url", lambda *_: "/live/view")
+    monkeypatch.setattr("explorer.bench.racing.Training", FakeTraining)
+    monkeypatch.setattr("explorer.bench.racing.race_url", lambda *_: "/live/race")
+    monkeypatch.setattr("explorer.bench.sweeping.two_workers", lambda store: inside())
+    monkeypatch.setattr("explorer.bench.sweeping.TwoThreads", FakeProcess)
 
 
 class FakeTraining:
@@ -101,6 +105,16 @@ class FakeTraining:
 
     def speed(self) -> float:
         return 12.5
+
+
+class FakeProcess:
+    """Trains nothing."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 class Steps:

@@ -33,18 +33,8 @@ ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 
 STREAMLIT = {"ui", "pages", "app"}
 NO_TORCH = {
-    *(
-        "theory",
-        "cost",
-        "store",
-        "processes",
-        "executors",
-        "measuring",
-        "pool",
-        "sweeping",
-        "exports",
-    ),
-    *("reproduction", "diagnosis", "figures", *ROWS[0], *ROWS[1]),
+    *("theory", "cost", "store", "processes", "executors", "measuring", "pool", "sweeping"),
+    *("raysweeps", "exports", "reproduction", "diagnosis", "figures", *ROWS[0], *ROWS[1]),
 }
 TORCH = {"torch", "torchvision", "captum"}
 

@@ -137,7 +137,7 @@ def test_a_killed_process_costs_no_point(
 ) -> None:
     """Its run goes on in another process, from the last checkpoint that came back."""
     monkeypatch.setattr("explorer.raysweeps.member.CHECKPOINT", 0.3)
-    specs = [parse(f"{MIDDLE},seed={seed}") for seed in (60, 61)]
+    specs = [parse(f"resnet-8,width=4,steps=300,seed={seed}") for seed in (60, 61)]
     sweep = sweeping.start("killed", specs)
     store = sweeping.cluster.store
     until(lambda: any(m.run and m.run.step > 40 for m in now(sweeping, sweep).members))

@@ -103,6 +103,16 @@ def test_a_sweep_cancelled_in_the_store_stops_and_goes_on_when_resumed(sweeping:
     assert now(sweeping, sweep).state == "cancelled"
 
 
+def test_a_sweep_resumed_while_it_still_stops_is_trained_to_its_end(sweeping: Sweeping) -> None:
+    spec = parse("plain-8,width=4,steps=400,seed=45")
+    sweep = sweeping.start("hurried", [spec])
+    until(lambda: any(m.run and m.run.step > 5 for m in now(sweeping, sweep).members))
+    with sweeping.lock:  # nobody can let go of the run in between
+        sweeping.cancel(sweep.id)
+        sweeping.resume(sweep.id)
+    assert [m.state for m in ended(sweeping, sweep).members] == ["done"]
+
+
 def test_a_member_whose_worker_is_killed_is_tried_again(sweeping: Sweeping) -> None:
     spec = parse("plain-8,width=4,steps=700,seed=50")
     sweep = sweeping.start("killed", [spec])

@@ -21,8 +21,8 @@ from explorer.spec import parse
 from explorer.store import Comparison, Event, Store, StoreError, this_process
 from explorer.trace import Reading
 from explorer.ui import flows as flows_module
-from explorer.ui.flows import BAND_SEEDS, Flows, recorded
 from explorer.ui.drawing import Screen
+from explorer.ui.flows import BAND_SEEDS, Flows, recorded
 from explorer.ui.lab import Lab
 from explorer.ui.live import live_view, views
 from explorer.ui.traces import Traces

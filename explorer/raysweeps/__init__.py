@@ -8,9 +8,7 @@ import atexit
 import math
 import os
 from collections.abc import Sequence
-from typing import cast
 
-from explorer.executors import Executor
 from explorer.raysweeps.cluster import APP_ENDED, Cluster
 from explorer.raysweeps.connection import Connection
 from explorer.spec import RunSpec, SpecError
@@ -55,7 +53,7 @@ class RaySweeping:
         except BaseException:
             connection.close()
             raise
-        self.sweeping = Sweeping(store, cast(Executor, self.cluster))
+        self.sweeping = Sweeping(store, self.cluster)
         self.cluster.behind = self.sweeping
         atexit.register(self.close)
 

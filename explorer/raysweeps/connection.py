@@ -181,7 +181,7 @@ def _surroundings(local: bool) -> Iterator[None]:
 
     A Ray of our own listens on 127.0.0.1 alone, and answers those who have its token only.
     """
-    wanted = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "error"}
+    wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
     if local:
         wanted |= {
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name: loopback, anywhere

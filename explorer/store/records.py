@@ -66,7 +66,8 @@ class Row:
     """A run as a line of a table, with or without a spec: watched modules have none.
 
     `network` is the spec's short form or the module's name; `last` has the newest value of
-    every probe with one site, by name.
+    every probe with one site, by name: of loss and accuracy in training the mean over the last
+    epoch, where that is known.
     """
 
     id: int

@@ -15,6 +15,7 @@ from explorer.store.records import Row, StoreError
 LONGEST_NOTE = 4000  # characters
 LONGEST_TAG = 40
 MOST_TAGS = 20
+OF_BATCHES = ("train_loss", "train_accuracy")  # of which one reading is too few
 FIELDS = tuple(name for name in runs.FIELDS if name != "index")
 COLUMNS = ", ".join(f'"{name}"' for name in FIELDS)
 
@@ -39,22 +40,30 @@ def _row(connection: sqlite3.Connection, values: dict[str, Any]) -> Row:
         network = short_form(spec)
     except SpecError:  # watched, or its data set was removed
         spec, network = None, values["versions"].get("module", "data set is gone")
-    return Row(**values, spec=spec, network=network, last=_last(connection, values["id"]))
+    epoch = spec.steps_per_epoch if spec else 1
+    last = _last(connection, values["id"], epoch)
+    return Row(**values, spec=spec, network=network, last=last)
 
 
-def _last(connection: sqlite3.Connection, run_id: int) -> dict[str, float]:
-    """The newest value of every probe of one site."""
+def _last(connection: sqlite3.Connection, run_id: int, epoch: int) -> dict[str, float]:
+    """The newest value of every probe of one site; of training batches the last epoch's mean."""
     probes = connection.execute(
         "SELECT name FROM probe WHERE run = ? AND site_count = 1", (run_id,)
     ).fetchall()
     found = {}
     for (probe,) in probes:
-        row = connection.execute(
-            "SELECT numbers FROM reading WHERE run = ? AND probe = ? ORDER BY step DESC LIMIT 1",
-            (run_id, probe),
-        ).fetchone()
-        if row is not None:
-            found[probe] = float(np.frombuffer(row[0], traces.NUMBER)[0])
+        newest = connection.execute(
+            "SELECT numbers, step FROM reading WHERE run = ? AND probe = ?"
+            " ORDER BY step DESC LIMIT ?",
+            (run_id, probe, epoch if probe in OF_BATCHES else 1),
+        ).fetchall()
+        values = [
+            np.frombuffer(numbers, traces.NUMBER)[0]
+            for numbers, step in newest
+            if step > newest[0][1] - epoch
+        ]
+        if values:
+            found[probe] = float(np.mean(values, dtype=np.float64))
     return found
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 FOLDER = Path(__file__).parents[2] / "pages"
+MOST_SIDE_BY_SIDE = 5
 GROUPS = {"1": "Play", "2": "Understand", "3": "Compare", "4": "Yours"}
 
 
@@ -30,13 +31,17 @@ def question(file: Path) -> str:
 
 
 def navigation() -> StreamlitPage:
-    """The page that the address names; groups with no page yet are not shown."""
+    """The page that the address names; groups with no page yet are not shown.
+
+    Few pages stand side by side, one press away; more are grouped.
+    """
     groups: dict[str, list[StreamlitPage]] = {}
     for file in page_files():
         page = st.Page(
             file, title=title(file), url_path=file.stem[3:], default=file == page_files()[0]
         )
         groups.setdefault(GROUPS[file.name[0]], []).append(page)
-    if len(groups) == 1:
-        return st.navigation(next(iter(groups.values())), position="top")
+    pages = [page for group in groups.values() for page in group]
+    if len(pages) <= MOST_SIDE_BY_SIDE:
+        return st.navigation(pages, position="top")
     return st.navigation(groups, position="top")

@@ -217,8 +217,8 @@ seeds. Three seeds make wide intervals: that is what three seeds can say.
 **Degradation** (He et al. 2015) is a *training* error that grows with depth, although the deeper
 network could copy the shallower one and leave its other layers as they are. It is no overfitting,
 which would lower the training error. **Dotted tails** are runs with three times the steps; with
-a constant rate they go on where the shorter run ends. **Seconds** are the run's mean seconds a step times the step,
-on whatever else this machine did meanwhile.
+a constant rate they go on where the shorter run ends. **Seconds** are the run's mean seconds a
+step times the step, on whatever else this machine did meanwhile.
 
 **What to try.** Read the same curves against FLOPs: is a deep network worth its price? Take the
 normalisation away. Give everything ten times the steps.

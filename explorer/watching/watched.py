@@ -8,17 +8,15 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from explorer.network import Network
 from explorer.probes import Watch
-from explorer.probes.places import places
 from explorer.spec import SpecError
 from explorer.store import State, Store
 from explorer.watching.recorder import Recorder
+from explorer.watching.subject import cadence, first_process, one_line, sites_of, unwrapped
 from explorer.watching.tape import Tape, Values
 from explorer.watching.weights import MOST_COPIED, Weights
 
 LONGEST_NAME = 80  # characters
-COMPILED = "_orig_mod"  # where torch.compile keeps the module; its class is slow to import
 SEALED = "the module is compiled or replicated: its blocks cannot be seen, its weights are watched"
 UNSEEN = (
     "step {step}: no block's gradient was seen. Call step(loss) after loss.backward(); a module"
@@ -70,18 +68,18 @@ class Watched:
         if not name or len(name) > LONGEST_NAME:
             raise SpecError("name", name, f"it has 1 to {LONGEST_NAME} characters")
         self.name = name
-        self.watch = _watch(every)
+        self.watch = cadence(every)
         self.steps = start
         self.module, seals = unwrapped(module)
         self.sealed = sealed or seals
-        self.places = _places(self.module)
+        self.places = sites_of(self.module)
         self.tape = Tape(self.module, {} if self.sealed else self.places)
         self.weights = Weights(self.module)
         place = Path(store).expanduser() if isinstance(store, str | Path) else store
         device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
         self.recorder = Recorder(place, device)
         self.open = False
-        self.first = _is_first()
+        self.first = first_process()
         self._said: set[str] = set()
 
     @property
@@ -126,7 +124,7 @@ class Watched:
         state: State = "done" if error is None else "failed"
         if isinstance(error, KeyboardInterrupt):
             state, error = "stopped", None
-        self.recorder.close(state, "" if error is None else _one_line(error))
+        self.recorder.close(state, "" if error is None else one_line(error))
 
     def step(
         self,
@@ -227,55 +225,3 @@ class Watched:
         if (kind or message) not in self._said:
             self._said.add(kind or message)
             self.recorder.say(message)
-
-
-def _watch(every: int | Watch) -> Watch:
-    watch = every if isinstance(every, Watch) else None
-    if watch is None and isinstance(every, int) and every >= 1:
-        watch = Watch(gradient=every, activation=5 * every)
-    if watch is None or min(watch.gradient, watch.activation) < 1:
-        raise SpecError("every", every, "it is a number of steps, 1 or more, or a Watch of such")
-    return watch
-
-
-def unwrapped(module: nn.Module) -> tuple[nn.Module, bool]:
-    """The module inside DistributedDataParallel or torch.compile, and whether it is sealed.
-
-    A sealed module, compiled or replicated, runs where Python hooks do not reach.
-    """
-    sealed = any(_is_sealed(part) for part in module.modules())
-    while True:
-        if COMPILED in module._modules:
-            module = module.get_submodule(COMPILED)
-        elif isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
-            module = module.module
-        else:
-            return module, sealed
-
-
-def _is_sealed(module: nn.Module) -> bool:
-    if isinstance(module, nn.DataParallel):
-        return len(module.device_ids) > 1
-    compiled = COMPILED in module._modules or module._compiled_call_impl is not None
-    return compiled or isinstance(module, torch.jit.ScriptModule)
-
-
-def _places(module: nn.Module) -> dict[str, nn.Module]:
-    """The sites of a module, those of a Network as its own probes name them."""
-    if not isinstance(module, Network):
-        return places(module)
-    blocks = {f"block {number}": block for number, block in enumerate(module.blocks, 1)}
-    return {"stem": module.stem, **blocks}
-
-
-def _is_first() -> bool:
-    """Whether this is the only process that trains, or the first of those that do together."""
-    distributed = torch.distributed
-    return not (
-        distributed.is_available() and distributed.is_initialized() and distributed.get_rank()
-    )
-
-
-def _one_line(error: BaseException) -> str:
-    said = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
