@@ -82,6 +82,7 @@ VALUES: dict[str, Sequence[Any]] = {
     "warmup": [0],
     "label_smoothing": [0.1],
     "clip": [1],
+    "normalized": [True],
     "batch": [2, 1347],
     "steps": [1],
     "bf16": [True],

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import SMALL, Visit
+from browser import PATIENCE, SMALL, Visit
 from PIL import Image
 
 pytestmark = pytest.mark.e2e
@@ -37,6 +37,24 @@ def test_axe_finds_nothing(tab: Callable[..., Visit], width: int, theme: str) ->
     assert violations(visit.page) == []
     visit.play(step=5)
     assert violations(visit.page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("address", "ready"),
+    [("depth_race", "[data-testid=members] .mark"), ("runs", "text=How to read this")],
+)
+def test_axe_finds_nothing_on_the_other_pages(
+    tab: Callable[..., Visit], address: str, ready: str, width: int, theme: str
+) -> None:
+    visit = tab(width=width, theme=theme)
+    visit.page.goto(visit.app.url + address)
+    visit.page.wait_for_selector(ready, timeout=PATIENCE)
+    visit.page.get_by_text("How to read this").click()
+    visit.settle()
+    assert violations(visit.page) == []
+    assert visit.page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(tab: Callable[..., Visit]) -> None:

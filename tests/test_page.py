@@ -416,8 +416,9 @@ def test_what_cannot_be_expected_is_one_line_and_the_arms_stay(
 
 def test_the_link_of_a_finished_run_says_what_came_of_it(executor: StandIn) -> None:
     def shared(run: Comparison | None) -> tuple[list[str], list[str]]:
-        attached = state.Choice(tuple(parse(arm) for arm in SMALL), run.id if run else None)
-        page = press(query(run), panels._share, attached)
+        specs = tuple(parse(arm) for arm in SMALL)
+        found = executor.store.comparison(run.id) if run else None
+        page = press(query(run), panels.share_links, specs, found)
         return [code.value for code in page.code], [text.value for text in page.markdown]
 
     arms = urlencode({"arm": SMALL}, doseq=True)

@@ -1,13 +1,14 @@
 """The parts of the Playground's page, from top to bottom."""
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
 from explorer.comparison import held_fixed, names
-from explorer.experiments.arms import MOST_ARMS, PRESETS, value_of
+from explorer.experiments.arms import MOST_ARMS, PRESETS, Arms, value_of
 from explorer.reproduction import share_query, why_no_link
+from explorer.store import Comparison
 from explorer.ui import playground
 from explorer.ui.components import DiagramArm, charts, diagram
 from explorer.ui.controls import IN_SIGHT, LABELS, MORE, choices, control, words
@@ -172,7 +173,7 @@ def arms_editor(choice: Choice) -> None:
         share = st.popover("Share", key="share", on_change="rerun")
         if share.open:  # a run may have ended since the page was drawn
             with share:
-                _share(choice)
+                share_links(choice.arms, playground.attached(choice))
 
 
 def _new_arm(choice: Choice) -> None:
@@ -190,12 +191,12 @@ def _new_arm(choice: Choice) -> None:
     st.button("Add", key="add_arm", on_click=playground.add_arm, args=(field, value))
 
 
-def _share(choice: Choice) -> None:
-    """The address of these arms in full, and of the run on show with what came of it."""
-    page = (st.context.url or "").split("?")[0]
+def share_links(arms: Arms, comparison: Comparison | None) -> None:
+    """The address of these arms in full, and of their run with what came of it."""
+    place = urlsplit(st.context.url or "")
+    page = f"{place.scheme}://{place.netloc}/" if place.netloc else "/"
     st.markdown("Whoever opens this address sees these networks; on a CPU they train bit for bit.")
-    st.code(f"{page}?{urlencode(Choice(choice.arms).query, doseq=True)}", language=None)
-    comparison = playground.attached(choice)
+    st.code(f"{page}?{urlencode(Choice(arms).query, doseq=True)}", language=None)
     if comparison is None:
         return
     query = share_query(lab().store, comparison)

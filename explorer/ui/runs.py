@@ -11,7 +11,7 @@ from explorer.store import Row, StoreError
 from explorer.ui import components, runs_actions
 from explorer.ui.lab import lab
 from explorer.ui.pages import question
-from explorer.ui.panels import escaped
+from explorer.ui.panels import escaped, share_links
 from explorer.ui.runs_actions import DELETED, IMPORTS, NOTE, TAGS
 from explorer.ui.selection import MOST_COMPARED, Selection, selection
 from explorer.ui.state import Choice
@@ -82,6 +82,7 @@ def actions(chosen: Selection) -> None:
         if len(ids) == 1:
             with st.popover("Export"):
                 _exports(chosen.rows[0])
+            _share(chosen.rows[0])
         st.button(
             f"Delete {_runs(len(ids))}", key="delete", on_click=runs_actions.delete, args=(ids,)
         )
@@ -98,6 +99,18 @@ def _open_link(chosen: Selection) -> None:
         return
     choice = Choice(tuple(run.spec for run in comparison.runs), comparison.id)
     _link(f"/?{urlencode(choice.query, doseq=True)}", "Open in the Playground")
+
+
+def _share(row: Row) -> None:
+    """A link that rebuilds the run, with the arms it trained beside, and checks it."""
+    if row.spec is None:
+        return
+    popover = st.popover("Share", key="share", on_change="rerun")
+    if popover.open:
+        with popover:
+            found = lab().store.comparison(row.comparison)
+            if found is not None:
+                share_links(tuple(run.spec for run in found.runs), found)
 
 
 def _link(address: str, label: str) -> None:
@@ -206,8 +219,9 @@ def _size(count: int) -> str:
 GUIDE = """
 **Search** looks for every word in the network, the state, the device, tags, notes and numbers of
 the runs. `state:done`, `norm:none` and `tag:mine` look into one field, `depth>20`, `error<5` and
-`loss>=2` compare a number, `-plain` leaves out. Errors are in percent: 100 % less the newest
-accuracy, of the last training batch or of the whole test set.
+`loss>=2` compare a number, `-plain` leaves out. Errors are in percent: 100 % less the accuracy, in
+training the mean over the last epoch, in the test the newest over the whole test set. Of a module
+of your own the newest reading counts.
 
 **Select** runs with the boxes, or by a click on a row. The address names them, so that a copied
 link shows the same comparison. Run numbers never come twice; the newest 1000 runs are listed.

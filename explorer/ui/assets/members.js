@@ -23,7 +23,8 @@ export const mount = mountable("members", (root) => {
   const caption = html("caption", { class: "quiet" });
   const [head, body] = [html("thead"), html("tbody")];
   table.append(caption, head, body);
-  root.append(html("div", { class: "scroll" }, table));
+  const region = { class: "scroll", role: "region", tabindex: 0, "aria-label": "Runs of the race" };
+  root.append(html("div", region, table));
   const state = { url: null, unsubscribe: null, shape: "", marks: [] };
 
   const show = (view) => {
