@@ -241,6 +241,53 @@ def test_damaged_files_are_named_in_one_line(name: str, content: bytes, few: Non
         assert str(caught.value).count("\n") == 0
 
 
+def binary_cifar(name: str) -> dict[str, bytes]:
+    """The binary version of what MAKERS[name] makes: a record is label bytes, then 3072 pixels."""
+    form, fine = published.BINARY[name], name == "cifar100"
+    classes = catalog.BUILT_IN[name].classes
+
+    def records(chosen: slice, count: int) -> bytes:
+        labels = made_labels(name, count)[chosen, None]
+        columns = [labels // 5, labels] if fine else [labels]
+        pixels = made_pixels(name, count)[chosen].reshape(-1, 3072)
+        return np.concatenate([*columns, pixels], axis=1).astype(np.uint8).tobytes()
+
+    *train, test, names = form.names
+    each = TRAIN // len(train)
+    files = {file: records(slice(i * each, (i + 1) * each), TRAIN) for i, file in enumerate(train)}
+    files[test] = records(slice(None), TEST)
+    files[names] = "".join(f"class_{i}\n" for i in range(classes)).encode() + b"\n"
+    return {f"{form.folder}/{file}": content for file, content in files.items()}
+
+
+@pytest.mark.parametrize("name", published.BINARY)
+def test_the_binary_version_of_cifar_reads_as_the_downloaded_one(
+    name: str, few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(MAKERS[name](name), published.root())
+    downloaded = load(DataSpec(name=name))
+    monkeypatch.setenv("EXPLORER_HOME", str(tmp_path / "other"))
+    assert not is_here(name)
+    write(binary_cifar(name), published.root())
+    assert is_here(name)
+    binary = load(DataSpec(name=name))
+    for part in ("x_train", "y_train", "x_test", "y_test"):
+        assert torch.equal(getattr(binary, part), getattr(downloaded, part))
+
+
+@pytest.mark.parametrize("name", published.BINARY)
+@pytest.mark.parametrize("content", [b"", b"cut short"])
+def test_a_damaged_binary_version_is_named_in_one_line(name: str, content: bytes, few: None):
+    files = binary_cifar(name)
+    for damaged in files:
+        if damaged.endswith(".txt"):
+            continue
+        write({**files, damaged: content}, published.root())
+        with pytest.raises(DataError) as caught:
+            load(DataSpec(name=name))
+        assert "\n" not in str(caught.value)
+
+
 def test_too_few_examples_are_refused():
     write(MAKERS["cifar10"]("cifar10"), published.root())
     with pytest.raises(DataError, match="do not hold 50000 examples"):

@@ -11,7 +11,7 @@ from explorer.ui import kept
 from explorer.ui.drawing import Screen
 from explorer.ui.kept import Kept
 from explorer.ui.lab import Lab
-from explorer.ui.view import Views
+from explorer.ui.view import BETWEEN, Views
 
 ARMS = (parse("plain-8,width=4"), parse("resnet-8,width=4"))
 
@@ -49,7 +49,7 @@ def test_the_oldest_result_goes_first(clock: Clock) -> None:
     assert len(results.made) == 2
 
 
-def test_a_heat_map_is_drawn_once_a_second_while_it_trains(clock: Clock) -> None:
+def test_a_heat_map_is_drawn_seldom_while_it_trains(clock: Clock) -> None:
     store = Store()
     views = Views(Lab(store, StandIn(store)))  # type: ignore[arg-type]
     arms = list(zip(("plain", "residual"), ARMS, strict=True))
@@ -71,7 +71,7 @@ def test_a_heat_map_is_drawn_once_a_second_while_it_trains(clock: Clock) -> None
     second = drawn(2)
     assert second[0] == first[0]
     assert second[1] != first[1]
-    clock.now += 1.0
+    clock.now += BETWEEN
     third = drawn(4)
     assert third[0] != second[0]
     for run in comparison.runs:

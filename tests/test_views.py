@@ -204,7 +204,7 @@ def test_a_run_is_shown_as_it_stands(executor: StandIn, trained: Comparison) -> 
     assert (found["state"], found["step"], found["steps"]) == ("done", 6, 6)
     assert found["busy"] is False
     assert pressable(found) == {"play", "reset"}
-    assert found["note"] == "step 6, seed 0, cpu"
+    assert found["note"] == "seed 0, cpu"
     assert found["steps_per_s"] > 0
     figures = found["figures"]
     assert [name for name, figure in figures.items() if figure is None] == ["boundary"]
@@ -294,6 +294,17 @@ def test_a_link_invites_and_the_end_says_whether_it_came_again(
     assert expecting(trained.id, right, *reversed(SMALL)) == unasked
     executor.store.update(trained.runs[1].id, state="running")
     assert expecting(trained.id, right)["sentences"] == unasked["sentences"]
+
+
+def test_the_panels_learn_of_what_a_link_expects(executor: StandIn, trained: Comparison) -> None:
+    query: Any = share_query(executor.store, trained)
+    said = {name: query[name] for name in ("expect", "made")}
+    assert view(said)["message"].startswith("Press Play to rebuild this run; it was made on ")
+    found = view({**said, "run": trained.id})["sentences"][0]["text"]
+    assert found.startswith("Reproduced: hash equal (")
+    bad = ask({**said, "expect": "xyz"})
+    assert bad.status_code == 400
+    assert json.loads(bytes(bad.body))["error"].startswith("expect: 'xyz' is not allowed")
 
 
 def test_an_unknown_run_is_said_and_the_arms_are_shown(executor: StandIn) -> None:

@@ -30,6 +30,7 @@ IDX = (
 )
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 PICKLED = {"_reconstruct", "_frombuffer", "ndarray", "dtype", "encode"}  # what an array needs
+PIXELS = 3 * 32 * 32  # bytes of an image of CIFAR
 Split = tuple[Tensor, Tensor]
 
 
@@ -107,6 +108,26 @@ def read_cifar(
         raise _damaged(folder, "folder of CIFAR batches") from None
 
 
+def read_cifar_binary(
+    folder: Path, train: tuple[str, ...], test: tuple[str, ...], names: str, label: int
+) -> Examples:
+    """The binary version in `folder`: a record is labels (the one at `label` counts), 3072 pixels.
+
+    Its first byte is CIFAR-10's label; CIFAR-100 has a coarse one there, then the fine one.
+    """
+
+    def split(files: tuple[str, ...]) -> Split:
+        size = label + 1 + PIXELS
+        content = b"".join((folder / name).read_bytes() for name in files)
+        if not content or len(content) % size:
+            raise _damaged(folder / files[0], f"file of records of {size} bytes")
+        records = torch.from_numpy(np.frombuffer(content, np.uint8).copy()).view(-1, size)
+        return records[:, label + 1 :].reshape(-1, 3, 32, 32), records[:, label].long()
+
+    text = (folder / names).read_text(encoding="utf-8", errors="replace")
+    return Examples(*split(train), *split(test), tuple(text.split()))
+
+
 def read_svhn(folder: Path) -> Examples:
     """The two MATLAB files in `folder`, where the digit 0 has the label 10."""
     loadmat = import_module("scipy.io").loadmat  # here, because the import takes a while
@@ -140,20 +161,50 @@ FILES = {
 }
 
 
+# The other form in which Krizhevsky gives CIFAR away; read where the first is not.
+BINARY_BATCHES = tuple(f"{name}.bin" for name in BATCHES)
+BINARY = {
+    "cifar10": Files(
+        "cifar-10-batches-bin",
+        (*BINARY_BATCHES, "test_batch.bin", "batches.meta.txt"),
+        lambda folder: read_cifar_binary(
+            folder, BINARY_BATCHES, ("test_batch.bin",), "batches.meta.txt", label=0
+        ),
+    ),
+    "cifar100": Files(
+        "cifar-100-binary",
+        ("train.bin", "test.bin", "fine_label_names.txt"),
+        lambda folder: read_cifar_binary(
+            folder, ("train.bin",), ("test.bin",), "fine_label_names.txt", label=1
+        ),
+    ),
+}
+
+
 def all_here(name: str) -> bool:
     """Whether every file of the data set is there (none is opened)."""
-    files = FILES[name]
-    return all((root() / files.folder / file).is_file() for file in files.names)
+    return _found(name) is not None
+
+
+def _found(name: str) -> Files | None:
+    """The form of the data set whose files are all there."""
+    forms = [FILES[name], *([BINARY[name]] if name in BINARY else [])]
+    return next((form for form in forms if _whole(form)), None)
+
+
+def _whole(form: Files) -> bool:
+    return all((root() / form.folder / file).is_file() for file in form.names)
 
 
 def _read(name: str) -> Examples:
-    if not all_here(name):
+    form = _found(name)
+    if form is None:
         raise DataError(
             f"{name} is not on this machine ({BUILT_IN[name].download_mb} MB): "
             f"download it in the app or with `explorer data download {name}`"
         )
     try:
-        return FILES[name].read(root() / FILES[name].folder)
+        return form.read(root() / form.folder)
     except OSError as error:
         raise DataError(
             f"{name}: cannot read {error.filename or root()}: {error.strerror}"

@@ -5,6 +5,7 @@ from explorer.figures.by_depth import by_depth
 from explorer.figures.curves import CurveSeries, Event, curves
 from explorer.figures.frame import alt_text
 from explorer.figures.heatmap import heatmap
+from explorer.figures.outcomes import Ending, outcomes
 from explorer.figures.profile import ProfileSeries, profile, sites_lines
 from explorer.figures.race import race
 from explorer.figures.theme import Arm, Theme, arm_colors, make_arms
@@ -14,6 +15,7 @@ __all__ = [
     "Arm",
     "BoundarySeries",
     "CurveSeries",
+    "Ending",
     "Event",
     "ProfileSeries",
     "Theme",
@@ -24,6 +26,7 @@ __all__ = [
     "curves",
     "heatmap",
     "make_arms",
+    "outcomes",
     "profile",
     "race",
     "sites_lines",

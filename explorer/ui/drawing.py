@@ -59,7 +59,7 @@ def _traces(scene: Scene, probe: str) -> list[tuple[Arm, Trace]]:
 
 
 def _profile(scene: Scene, screen: Screen, note: str) -> go.Figure:
-    series = []
+    series, read = [], 0
     for index, arm in enumerate(scene.arms):
         trace = scene.trace(index, "activation_gradient")
         if not len(trace):
@@ -67,6 +67,9 @@ def _profile(scene: Scene, screen: Screen, note: str) -> go.Figure:
         low, high = scene.band(index) or (None, None)
         predicted = scene.predicted(index) if int(trace.steps[-1]) == 0 else None
         series.append(ProfileSeries(arm, trace.sites, trace.last, low, high, predicted))
+        read = max(read, int(trace.steps[-1]))
+    if scene.comparison is not None:  # of the reading: the steps between two leave it as it is
+        note = f"step {read}, {note}"
     return figures.profile(series, screen.theme, narrow=screen.narrow, note=note)
 
 

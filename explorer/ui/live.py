@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from explorer.experiments.arms import DEFAULT, MOST_ARMS, Arms
 from explorer.figures import Theme
+from explorer.reproduction import Outcome
 from explorer.spec import SpecError, parse
 from explorer.store import StoreError
 from explorer.ui.drawing import Screen
@@ -40,7 +41,8 @@ def live_view(request: Request) -> Response:
         tag = _tag(run, str(query))
         if tag and request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
-        view = views().view(arms, run, screen)
+        expected = Outcome.parse(query.get("expect", ""), query.get("made", ""), len(arms))
+        view = views().view(arms, run, screen, expected)
     except SpecError as error:
         return JSONResponse({"error": str(error)}, status_code=400)
     except StoreError as error:

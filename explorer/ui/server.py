@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from explorer.ui import lab
 from explorer.ui.live import live_view
 from explorer.ui.live_race import live_race
+from explorer.ui.live_sweeps import live_sweeps
 from explorer.ui.runs_live import export_run, live_compare, live_runs
 
 LOG = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ ROUTES = [
     Route("/live/compare", live_compare),
     Route("/export/{run:int}/{format}", export_run),
     Route("/live/race", live_race),
+    Route("/live/sweeps", live_sweeps),
     Route("/assets/plotly.min.js", plotly_js),
     Mount("/assets", Assets(directory=HERE / "assets")),
 ]

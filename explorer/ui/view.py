@@ -27,7 +27,8 @@ CONTROLS = {
     "interrupted": ("resume", "reset"),
     "failed": ("resume", "reset"),
 }
-SELDOM = ("heatmap",)  # drawn once a second while it trains: dear, and little changes in it
+SELDOM = ("heatmap",)  # dear, and little changes in it while it trains
+BETWEEN = 2.0  # seconds from one drawing of those to the next
 GONE = "That run is not on this machine: it was deleted, or made elsewhere."
 
 
@@ -38,7 +39,7 @@ class Views:
         self.lab = lab
         self.flows = Flows(lab)
         self.traces = Traces(lab.store)
-        self.kept: Kept[tuple[Any, str]] = Kept(seconds=1.0, most=16)
+        self.kept: Kept[tuple[Any, str]] = Kept(seconds=BETWEEN, most=16)
 
     def view(
         self, specs: Arms, run: str, screen: Screen, expected: Outcome | None = None
@@ -124,7 +125,7 @@ class Views:
             "steps_per_s": speed,
             "queue": self.lab.executor.queue_position(comparison.id),
             "message": _messages(comparison),
-            "note": f"step {max(step, 0)}, seed {runs[0].spec.seed}, {runs[0].device}",
+            "note": f"seed {runs[0].spec.seed}, {runs[0].device}",
         }, scene
 
 

@@ -1,9 +1,9 @@
 /**
  * One poller for all panels of the page: those that subscribe to the same URL share its answers.
- * A view is fetched every 240 ms while the last one was busy, else every second.
+ * A view is fetched every 230 ms while the last one was busy, else every second.
  */
 
-const BUSY = 240; // just over four updates a second
+const BUSY = 230; // just over four updates a second, with the time an answer takes
 const IDLE = 1000;
 const LONGEST_WAIT = 3000; // after errors
 const HURRY = 3000; // how long a command keeps the poller quick, ms

@@ -1,6 +1,8 @@
 /**
- * The runs of a sweep as a table: a row a kind of network, a column a depth, a cell's marks its
- * seeds. data = {url}; the view has members: [{row, depth, seed, state, share, color, link}].
+ * The runs of a sweep as a table: a column a value of one field, a row the others, a cell's marks
+ * its seeds. data = {url}; the view has members: [{row, column, seed, state, share, color, link}],
+ * members_head (the columns' field), members_columns (its values in order), members_said and, for
+ * all of them together, members_link: {text, href}.
  */
 
 import { applyTheme, html, mountable, setAttribute, setAttributes, setText } from "./dom.js";
@@ -23,20 +25,25 @@ export const mount = mountable("members", (root) => {
   const caption = html("caption", { class: "quiet" });
   const [head, body] = [html("thead"), html("tbody")];
   table.append(caption, head, body);
-  const region = { class: "scroll", role: "region", tabindex: 0, "aria-label": "Runs of the race" };
-  root.append(html("div", region, table));
+  const region = { class: "scroll", role: "region", tabindex: 0, "aria-label": "Runs by combination" };
+  const link = html("a", { class: "members-link" });
+  root.append(html("div", region, table), link);
   const state = { url: null, unsubscribe: null, shape: "", marks: [] };
 
   const show = (view) => {
     if (view.lost || !view.members) return;
     applyTheme(root);
-    const shape = JSON.stringify(view.members.map((m) => [m.row, m.depth, m.seed]));
+    const { members, members_head: field, members_columns: columns } = view;
+    const linked = (m) => [m.row, m.column, m.seed, Boolean(m.link)];
+    const shape = JSON.stringify([field, columns, members.map(linked)]);
     if (shape !== state.shape) {
-      state.marks = lay(head, body, view.members);
+      state.marks = lay(head, body, members, field, columns);
       state.shape = shape;
     }
-    view.members.forEach((member, index) => paint(state.marks[index], member));
+    members.forEach((member, index) => paint(state.marks[index], member, field));
     setText(caption, view.members_said ?? "");
+    setText(link, view.members_link?.text ?? "");
+    setAttributes(link, { hidden: !view.members_link, href: view.members_link?.href });
   };
 
   return {
@@ -53,18 +60,18 @@ export const mount = mountable("members", (root) => {
 });
 
 /** Build rows and columns anew; returns a mark a member, in their order. */
-function lay(head, body, members) {
-  const depths = [...new Set(members.map((m) => m.depth))].sort((a, b) => a - b);
+function lay(head, body, members, field, columns) {
   const rows = [...new Set(members.map((m) => m.row))];
-  const titles = depths.map((depth) => html("th", { scope: "col" }, `${depth}`));
-  head.replaceChildren(html("tr", {}, html("th", { scope: "col" }, "depth"), ...titles));
+  const titles = columns.map((column) => html("th", { scope: "col" }, `${column}`));
+  head.replaceChildren(html("tr", {}, html("th", { scope: "col" }, field), ...titles));
   const cells = new Map();
+  const place = (row, column) => JSON.stringify([row, column]);
   body.replaceChildren(
     ...rows.map((row) => {
       const line = html("tr", {}, html("th", { scope: "row" }, row));
-      for (const depth of depths) {
+      for (const column of columns) {
         const cell = html("td");
-        cells.set(`${row} ${depth}`, cell);
+        cells.set(place(row, column), cell);
         line.append(cell);
       }
       return line;
@@ -73,16 +80,16 @@ function lay(head, body, members) {
   return members.map((member) => {
     const fill = html("span", { class: "fill" });
     const mark = html(member.link ? "a" : "span", { class: "mark" }, fill);
-    cells.get(`${member.row} ${member.depth}`).append(mark);
+    cells.get(place(member.row, member.column)).append(mark);
     return { mark, fill };
   });
 }
 
-function paint({ mark, fill }, member) {
+function paint({ mark, fill }, member, field) {
   const percent = Math.round(100 * member.share);
   const word = WORDS[member.state] ?? member.state;
   const far = member.state === "running" ? `, ${percent} %` : "";
-  const said = `${member.row}, depth ${member.depth}, seed ${member.seed}: ${word}${far}`;
+  const said = `${member.row}, ${field} ${member.column}, seed ${member.seed}: ${word}${far}`;
   setAttributes(mark, { "data-state": member.state, title: said, href: member.link });
   setAttribute(mark, "role", mark.tagName === "A" ? null : "img");
   setAttribute(mark, "aria-label", said);

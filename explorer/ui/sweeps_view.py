@@ -1,0 +1,199 @@
+"""The view of a sweep over any grid: all that its page shows at this moment, as one JSON object."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from explorer import figures
+from explorer.figures import Ending, alt_text, make_arms
+from explorer.figures.race import Metric
+from explorer.spec import RunSpec
+from explorer.store import ENDED, Row, Run, Sweep
+from explorer.ui.drawing import Screen, as_json
+from explorer.ui.kept import Kept
+from explorer.ui.lab import Lab
+from explorer.ui.selection import MOST_SELECTED
+from explorer.ui.sweep_cells import Cells, cells
+from explorer.ui.sweep_progress import Part, Progress, state_of
+from explorer.ui.sweeps_state import SweepChoice
+
+GONE = "That sweep is not on this machine: it was deleted, or made elsewhere."
+PUT_RIGHT = "The form's grid cannot be trained: the line under it says why."
+MOST_LISTED = 20
+LIST_FOR = 1.0  # seconds for which the list of sweeps is not read again
+LAYOUTS_FOR = 60.0
+PROBES: dict[Metric, str] = {
+    "train_error": "train_accuracy",
+    "test_error": "test_accuracy",
+    "loss": "train_loss",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The specs on show, each with its run, None before it has one."""
+
+    specs: tuple[RunSpec, ...]
+    runs: tuple[Run | None, ...]
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The runs with how far they are."""
+        return [
+            Part(spec, run.state if run else "queued", max(run.step, 0) if run else 0)
+            for spec, run in zip(self.specs, self.runs, strict=True)
+        ]
+
+    @property
+    def started(self) -> list[int]:
+        """The ids of the runs that there are."""
+        return [run.id for run in self.runs if run is not None]
+
+    @property
+    def ended(self) -> list[int]:
+        """The ids of those that came to their end."""
+        return [run.id for run in self.runs if run is not None and run.state in ENDED]
+
+    @property
+    def device(self) -> str:
+        """Where they were trained."""
+        return ", ".join(sorted({run.device for run in self.runs if run and run.device}))
+
+
+class SweepsViews:
+    """Makes views of sweeps; one for all visitors, for it remembers what it read."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.progress = Progress(lab)
+        self.lists: Kept[list[dict[str, Any]]] = Kept(seconds=LIST_FOR, most=1)
+        self.layouts: Kept[Cells] = Kept(seconds=LAYOUTS_FOR, most=16)
+        self.drawn: Kept[tuple[Any, str]] = Kept(seconds=LAYOUTS_FOR, most=32)
+
+    def view(self, choice: SweepChoice, screen: Screen) -> dict[str, Any]:
+        """The view of the attached sweep, or of the grid before it is trained."""
+        sweep = self.lab.store.sweeps.get(choice.sweep) if choice.sweep else None
+        refused = sweep is None and any(choice.refusal)
+        shown = Shown((), ()) if refused else self._shown(choice, sweep)
+        answer = self.progress.of(sweep, shown.specs, shown.parts, "New sweep")
+        answer["note"] = shown.device
+        answer["sweeps"] = self.listed()
+        if refused:
+            answer |= {"progress": PUT_RIGHT, "message": ""}
+        if choice.sweep and sweep is None:
+            answer["message"] = GONE
+        if refused:
+            return {**answer, "members": None, "figures": {}, "alts": {}}
+        layout = self.layout(shown.specs)
+        answer |= _members(shown, layout)
+        drawn = {name: self._drawn(choice, shown, layout, screen) for name in screen.show}
+        answer["figures"] = {name: figure for name, (figure, _) in drawn.items()}
+        answer["alts"] = {name: alt for name, (_, alt) in drawn.items()}
+        return answer
+
+    def layout(self, specs: Sequence[RunSpec]) -> Cells:
+        """Where each spec stands."""
+        return self.layouts.get(tuple(spec.key for spec in specs), lambda: cells(specs))
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The newest sweeps of the store, whoever trains them, newest first."""
+        return self.lists.get("newest", self._list)
+
+    def _list(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": sweep.id,
+                "name": sweep.name,
+                "created": sweep.created,
+                "state": state_of(sweep),
+                "done": len(sweep.members) - len(sweep.unfinished),
+                "all": len(sweep.members),
+            }
+            for sweep in self.lab.store.sweeps.recent(MOST_LISTED)
+        ]
+
+    def _shown(self, choice: SweepChoice, sweep: Sweep | None) -> Shown:
+        """The members of the sweep; without one the grid's runs, as far as the store has them."""
+        if sweep is not None:
+            specs = tuple(member.spec for member in sweep.members)
+            return Shown(specs, tuple(member.run for member in sweep.members))
+        store = self.lab.store
+        found = [store.sweeps.finished(spec.key) for spec in choice.specs]
+        runs = [None if one is None else store.run(one) for one in found]
+        return Shown(choice.specs, tuple(runs))
+
+    def _drawn(
+        self, choice: SweepChoice, shown: Shown, layout: Cells, screen: Screen
+    ) -> tuple[Any, str]:
+        """The figure as JSON and in words; made anew when another run has ended."""
+
+        def make() -> tuple[Any, str]:
+            figure = figures.outcomes(
+                self._endings(shown, layout, choice.metric),
+                layout.columns,
+                layout.field,
+                choice.metric,
+                screen.theme,
+                rows=layout.rows,
+                plain=layout.plain,
+                asked=len(shown.specs),
+                narrow=screen.narrow,
+                note=shown.device,
+            )
+            return as_json(figure), alt_text(figure)
+
+        keys = tuple(spec.key for spec in shown.specs)
+        return self.drawn.get((keys, choice.metric, screen, tuple(shown.ended)), make)
+
+    def _endings(self, shown: Shown, layout: Cells, metric: Metric) -> list[Ending]:
+        """Where the runs ended that came to their end and have a reading to say so."""
+        rows = {row.id: row for row in self.lab.store.table.some(list(set(shown.ended)))}
+        found = []
+        for spec, run, (column, row) in zip(shown.specs, shown.runs, layout.places, strict=True):
+            if run is not None and run.id in rows:
+                value = ending(rows[run.id], spec, metric)
+                if math.isfinite(value):
+                    gone = run.state == "diverged"
+                    found.append(Ending(column, row, spec.seed, value, gone))
+        return found
+
+
+def ending(row: Row, spec: RunSpec, metric: Metric) -> float:
+    """The number that a run ended with; chance if it diverged, NaN if it was not read.
+
+    Error and loss in training are those of the mean batch of the last epoch.
+    """
+    classes = spec.network.classes
+    if row.state == "diverged":
+        return math.log(classes) if metric == "loss" else 1 - 1 / classes
+    read = row.last.get(PROBES[metric], math.nan)
+    return read if metric == "loss" else round(1 - read, 6)  # float32 shares add up to 1
+
+
+def _members(shown: Shown, layout: Cells) -> dict[str, Any]:
+    """Every run as a mark of the table, and the way to all of them together."""
+    look = {arm.name: arm.color for arm in make_arms(layout.rows, layout.plain)}
+    marks = [
+        {
+            "row": row,
+            "column": column,
+            "seed": part.spec.seed,
+            "state": part.state,
+            "share": part.share,
+            "color": look[row],
+            "link": f"/runs?ids={run.id}" if run else None,
+        }
+        for part, run, (column, row) in zip(shown.parts, shown.runs, layout.places, strict=True)
+    ]
+    ids = list(dict.fromkeys(shown.started))[:MOST_SELECTED]
+    opens = "; a press opens it" if ids else ""
+    link = {"text": "Compare them on the Runs page", "href": f"/runs?ids={','.join(map(str, ids))}"}
+    return {
+        "members": marks,
+        "members_head": layout.field,
+        "members_columns": list(layout.columns),
+        "members_said": f"Each mark is one run of one seed{opens}.",
+        "members_link": link if ids else None,
+    }
