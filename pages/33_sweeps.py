@@ -23,6 +23,7 @@ st.caption(
     "where one run ends."
 )
 sweeps.form(choice)
+sweeps.other_sweep(choice)
 transport("transport", url, sweeps.command)
 trouble()
 sweeps.metric(choice)

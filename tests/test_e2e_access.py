@@ -43,7 +43,11 @@ def test_axe_finds_nothing(tab: Callable[..., Visit], width: int, theme: str) ->
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(
     ("address", "ready"),
-    [("depth_race", "[data-testid=members] .mark"), ("runs", "text=How to read this")],
+    [
+        ("depth_race", "[data-testid=members] .mark"),
+        ("sweeps", "[data-testid=members] .mark"),
+        ("runs", "text=How to read this"),
+    ],
 )
 def test_axe_finds_nothing_on_the_other_pages(
     tab: Callable[..., Visit], address: str, ready: str, width: int, theme: str

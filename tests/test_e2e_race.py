@@ -1,6 +1,5 @@
 """The depth race in a browser: trained, cancelled from a second one, and gone on with later."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -86,9 +85,7 @@ def test_two_browsers_watch_and_one_cancels(app: App, tab: Callable[..., Visit])
     says(other, "training")
     other.page.wait_for_selector(".mark[data-state=running]", timeout=PATIENCE)
     one.press("stop")
-    pressed = time.monotonic()
     other.page.wait_for_selector(".panel-transport[data-state=stopped]", timeout=PATIENCE)
-    assert time.monotonic() - pressed < 4  # half of it for a busy machine
     other.page.wait_for_selector(".mark[data-state=running]", state="detached", timeout=PATIENCE)
     other.press("play")  # it says Resume now
     one.page.wait_for_selector(".panel-transport[data-state=running]", timeout=PATIENCE)

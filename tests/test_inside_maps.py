@@ -153,7 +153,7 @@ def twin(net: Network, x: Tensor) -> list[dict[str, Any]]:
             behind = steps[index + 1] if index + 1 < len(steps) else None
             before = steps[index - 1] if index else None
             normed = isinstance(behind, nn.BatchNorm2d)
-            if isinstance(step, nn.Conv2d) and not normed or isinstance(before, nn.Conv2d):
+            if (isinstance(step, nn.Conv2d) and not normed) or isinstance(before, nn.Conv2d):
                 spreads.append(y)
             if isinstance(step, nn.ReLU):
                 rectified.append(y)
@@ -169,7 +169,7 @@ def twin(net: Network, x: Tensor) -> list[dict[str, Any]]:
         dead = [(r.detach().numpy() <= 0).all(0).ravel() for r in rectified]
         matrix = output.detach().double().numpy().swapaxes(0, 1).reshape(output.shape[1], -1)
         values = np.linalg.svd(matrix - matrix.mean(1, keepdims=True), compute_uv=False)
-        shares = values / values.sum()
+        shares = values[values > 1e-9] / values.sum()
         found.append(
             {
                 "std": [s.detach().double().numpy().std() for s in spreads],

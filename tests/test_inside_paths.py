@@ -35,7 +35,7 @@ SPECS = (
     "resnet-14,width=4",
     "resnet-14,width=4,shortcut=projection",
     "resnet-14,width=4,block=preact,norm=none",
-    "resnet-14,width=4,block=preact,skip=0.5;1;0;1;2;1,residual=1;0.3;1;1;0;1",
+    "resnet-14,width=4,block=preact,skip=0.5~1~0~1~2~1,residual=1~0.3~1~1~0~1",
     "mlp-12,width=6,shortcut=none",
 )
 

@@ -14,14 +14,23 @@ ROOT = Path(__file__).parents[1]
 # `*` for the package itself, whose names are for users. A new module needs a row here.
 ROWS = (
     {"registry", "home", "trace", "wording", "blocks", "catalog", "spec"},
-    {"comparison", "race_finding"},
+    {"comparison", "race_runs", "race_rule", "race_finding"},
     {"shortcuts", "init", "network", "data"},
     {"theory", "cost"},
     {"probes"},
-    {"training", "flow"},
+    {"training", "flow", "inside"},
     {
         *("store", "checkpoint", "changes", "chores", "session", "worker", "processes"),
-        *("executors", "measuring", "pool", "sweeping", "remote", "raysweeps", "watching"),
+        *(
+            "executors",
+            "measuring",
+            "pool",
+            "sweeping",
+            "remote",
+            "raysweeps",
+            "watching",
+            "inside_stored",
+        ),
     },
     {"experiments", "exports", "reproduction", "claims"},
     {"diagnosis", "figures"},

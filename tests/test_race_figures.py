@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from explorer.figures import alt_text, by_depth, race
-from explorer.figures.race import DASHES, depth_colors, in_percent, running_mean
+from explorer.figures.race import in_percent
+from explorer.figures.race_lines import DASHES, running_mean
+from explorer.figures.shades import depth_colors
 from explorer.figures.theme import LOOKS, PLAIN, RESIDUAL
-from explorer.race_finding import RaceRun, train_error
+from explorer.race_runs import RaceRun, train_error
 from explorer.trace import Trace
 
 METRICS = ("train_error", "test_error", "loss")

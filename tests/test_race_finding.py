@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from explorer import race_finding as race
-from explorer.race_finding import RaceRun, explanation, finding, losers
+from explorer import race_rule, race_runs
+from explorer.race_finding import explanation, finding
+from explorer.race_rule import losers
+from explorer.race_runs import RaceRun
 from explorer.trace import Trace
 
 EMPTY = np.zeros(0)
@@ -52,20 +54,20 @@ def words(runs):
 
 def test_the_training_error_is_of_the_last_epoch():
     accuracy = trace([0.0] * 5 + [0.5, 0.75, 1.0, 0.75, 0.5])
-    assert race.train_error(run("plain", 8, 0, train_accuracy=accuracy)) == 0.25
+    assert race_runs.train_error(run("plain", 8, 0, train_accuracy=accuracy)) == 0.25
     ragged = run("plain", 8, 0, train_accuracy=accuracy)
     assert ragged.epoch == 4
     assert [replace(ragged, train_size=n).epoch for n in (159, 160, 5)] == [4, 5, 1]
     young = run("plain", 8, 0, train_accuracy=trace([0.5, 0.0]))
-    assert race.train_error(young) == 0.75
+    assert race_runs.train_error(young) == 0.75
     sparse = run("plain", 8, 0, train_accuracy=trace([0.0, 0.5, 1.0], [0, 3, 6]))
-    assert race.train_error(sparse) == 0.25  # of steps 3 and 6: four steps back, not four readings
+    assert race_runs.train_error(sparse) == 0.25  # of steps 3 and 6: four steps back
 
 
 def test_the_test_error_is_the_newest():
-    assert race.test_error(run("plain", 8, 0, test_accuracy=trace([0.1, 0.75]))) == 0.25
-    assert math.isnan(race.test_error(run("plain", 8, 0, state="queued")))
-    assert math.isnan(race.train_error(run("plain", 8, 0, state="queued")))
+    assert race_runs.test_error(run("plain", 8, 0, test_accuracy=trace([0.1, 0.75]))) == 0.25
+    assert math.isnan(race_runs.test_error(run("plain", 8, 0, state="queued")))
+    assert math.isnan(race_runs.train_error(run("plain", 8, 0, state="queued")))
 
 
 @pytest.mark.parametrize("signs", [{"state": "diverged"}, {"loss": trace([2.3, math.inf])}])
@@ -73,13 +75,13 @@ def test_a_diverged_run_counts_at_chance(signs):
     gone = run("plain", 8, 0.1, **signs)
     assert gone.diverged
     assert gone.finished
-    assert race.train_error(gone) == race.test_error(gone) == pytest.approx(0.9)
+    assert race_runs.train_error(gone) == race_runs.test_error(gone) == pytest.approx(0.9)
 
 
 @pytest.mark.filterwarnings("ignore:Precision loss")  # of theirs, where one side is constant
 @given(errors, errors)
 def test_the_interval_is_welchs(one, other):
-    low, high = race.difference_interval(one, other)
+    low, high = race_rule.difference_interval(one, other)
     if len(set(one)) == len(set(other)) == 1:
         assert low == high == pytest.approx(one[0] - other[0])
         return
@@ -89,7 +91,7 @@ def test_the_interval_is_welchs(one, other):
 
 @given(errors)
 def test_the_interval_of_a_mean_is_students(values):
-    low, high = race.mean_interval(values)
+    low, high = race_rule.mean_interval(values)
     if len(set(values)) == 1:
         assert (low, high) == pytest.approx((values[0], values[0]))
         return
@@ -122,7 +124,7 @@ def test_the_margin_and_the_edges(deep, word):
 
 
 def test_the_sentence_names_what_is_worse_with_its_numbers():
-    low, high = race.difference_interval([0.29, 0.31, 0.33], [0.01, 0.02, 0.03])
+    low, high = race_rule.difference_interval([0.29, 0.31, 0.33], [0.01, 0.02, 0.03])
     assert finding([*PLAIN, *RESIDUAL]).sentence == (
         "plain-56 trains worse than plain-20: 0.31 against 0.02 (difference 0.29, 95 % interval "
         f"{low:.2f} to {high:.2f}, 3 seeds); residual networks do not train worse with depth"
@@ -277,5 +279,5 @@ def test_what_diverged_with_more_steps_is_named():
 
 @given(st.integers(-(10**6), 10**6).map(lambda millionths: millionths / 1e6))
 def test_a_share_is_written_in_two_digits(value):
-    assert float(race.share(value)) == pytest.approx(value, rel=0.06, abs=6e-5)
-    assert "e" not in race.share(value)
+    assert float(race_rule.share(value)) == pytest.approx(value, rel=0.06, abs=6e-5)
+    assert "e" not in race_rule.share(value)

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from explorer.cost import step_flops
 from explorer.experiments.race import DEPTHS, LONGER, Race, longer, normalized
 from explorer.experiments.reference import FILE, packed_trace, read_trace, recorded_run, reference
-from explorer.race_finding import losers, train_error
+from explorer.race_rule import losers
+from explorer.race_runs import train_error
 from explorer.spec import SpecError, parse
 from explorer.store import Store
 from explorer.trace import Reading, Trace

@@ -14,7 +14,7 @@ import numpy as np
 from explorer.cost import step_flops
 from explorer.experiments.arms import with_value
 from explorer.experiments.grid import expand
-from explorer.race_finding import Kind, RaceRun
+from explorer.race_runs import Kind, RaceRun
 from explorer.spec import RunSpec, SpecError, parse, short_form
 from explorer.store import Member, Run, Sweep
 from explorer.trace import Trace

@@ -18,7 +18,7 @@ from explorer.experiments.doctor import installed
 from explorer.experiments.race import DEPTHS, Race, longer, normalized, race_runs
 from explorer.experiments.reference import FILE, packed_trace
 from explorer.experiments.sweeps import Place, sweep_here, what_is_left
-from explorer.race_finding import losers
+from explorer.race_rule import losers
 from explorer.spec import RunSpec
 from explorer.store import Member, Store, Sweep
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from explorer.experiments.race import PROBES, race_run
-from explorer.race_finding import RaceRun
+from explorer.race_runs import RaceRun
 from explorer.spec import RunSpec
 from explorer.store.traces import NUMBER
 from explorer.trace import Trace

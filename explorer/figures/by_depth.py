@@ -6,19 +6,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures.frame import NO_RUNS, Frame, Json, empty, finish
-from explorer.figures.race import COLORS, DASHES, NAMES, in_percent
+from explorer.figures.race import NAMES, in_percent
+from explorer.figures.race_lines import COLORS, DASHES
 from explorer.figures.theme import LOOKS, Theme, faint
-from explorer.race_finding import (
+from explorer.race_finding import reach
+from explorer.race_rule import Compared, compare, mean_interval
+from explorer.race_runs import (
     KINDS,
-    Compared,
     Group,
     Kind,
     Metric,
     RaceRun,
-    compare,
     finished_groups,
-    mean_interval,
-    reach,
     test_error,
     train_error,
 )

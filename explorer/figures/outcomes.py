@@ -9,7 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures.frame import NO_RUNS, Frame, Json, empty, finish
-from explorer.figures.race import NAMES, Metric, in_percent
+from explorer.figures.race import NAMES, in_percent
+from explorer.figures.race_lines import Metric
 from explorer.figures.scale import LogScale
 from explorer.figures.theme import LOOKS, Theme, make_arms
 from explorer.wording import capital, number
@@ -69,6 +70,7 @@ def outcomes(
     plain: Sequence[bool] = (),
     rows: Sequence[str] = ("",),
     asked: int = 0,
+    chance: float = math.nan,
     narrow: bool = False,
     note: str = "",
 ) -> go.Figure:
@@ -76,7 +78,8 @@ def outcomes(
 
     `columns` and `rows` are all values in their order, whether anything of them has finished
     or not; `plain` says of each row whether it is of plain networks, for its colour. `asked`
-    counts the runs of the whole grid.
+    counts the runs of the whole grid; `chance` is the value of a guess, where it is the same for
+    all of them.
     """
     unit = "nats" if metric == "loss" else "%"
     y_title = f"final {NAMES[metric]} ({unit})"
@@ -101,6 +104,8 @@ def outcomes(
     layout = frame.layout(HEIGHT, [t["name"] for t in data if t["showlegend"]])
     layout["xaxis"] = _x_axis(columns, field, narrow)
     layout |= _y_axis([scale * run.value for run in found], y_title, metric, theme)
+    if min(layout["yaxis"]["range"]) <= (level := _drawn_at(chance, metric)):
+        _mark_chance(layout, level, chance, metric, theme)
     for trace in data if metric == "loss" else ():
         trace["y"] = _on_log(trace["y"], found)
     alt = f"Dot chart of {y_title} by {field}, {len(groups)} combinations. {frame.title}."
@@ -205,6 +210,26 @@ def _y_axis(values: Sequence[float], title: str, metric: Metric, theme: Theme) -
         return {"yaxis": scale.axis(title), "shapes": shapes, "annotations": labels}
     top = max(min(1.08 * max(values), 103.0), 1.0)
     return {"yaxis": {"title": {"text": title}, "range": [-0.03 * top, top]}}
+
+
+def _drawn_at(chance: float, metric: Metric) -> float:
+    """Where a guess stands on the y axis, in its own units: decades of a loss."""
+    return math.log10(chance) if metric == "loss" else 100 * chance
+
+
+def _mark_chance(layout: Json, level: float, chance: float, metric: Metric, theme: Theme) -> None:
+    """A dashed line with its name at the level of a guess, if it is in sight."""
+    if level > max(layout["yaxis"]["range"]):
+        return
+    y = chance if metric == "loss" else level
+    where = {"xref": "x domain", "yref": "y"}
+    stroke = {"color": LOOKS[theme].mark, "width": 1, "dash": "dash"}
+    line = {**where, "type": "line", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": stroke}
+    text = {"text": f"chance {said(chance, metric)}", "x": 0, "xanchor": "left"}
+    # Annotations are placed in decades on a log axis, lines in its values.
+    label = {**where, **text, "y": level, "yanchor": "bottom"}
+    layout["shapes"] = [*layout.get("shapes", []), line]
+    layout["annotations"] = [*layout.get("annotations", []), label]
 
 
 def _on_log(values: Sequence[float | None], found: Sequence[Ending]) -> list[float | None]:

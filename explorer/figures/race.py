@@ -3,35 +3,27 @@
 He et al. 2015 (fig. 6). Every seed is drawn as it was read; over it lies the mean of the seeds.
 """
 
-import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from explorer.figures.curves import LOG_FROM
 from explorer.figures.frame import NO_RUNS, Frame, Json, empty, finish
+from explorer.figures.race_lines import Line, Metric, race_lines, readings, running_mean
 from explorer.figures.scale import LogScale
-from explorer.figures.theme import LOOKS, PLAIN, RESIDUAL, Theme, faint
+from explorer.figures.theme import LOOKS, Theme, faint
 from explorer.figures.thin import thin
-from explorer.race_finding import KINDS, Kind, RaceRun, test_error, train_error
-from explorer.trace import Array, Trace
+from explorer.race_runs import KINDS, RaceRun, test_error, train_error
+from explorer.trace import Array
 from explorer.wording import number, percent
 
-Metric = Literal["train_error", "test_error", "loss"]
 X = Literal["steps", "epochs", "seconds", "flops"]
-Steps = NDArray[np.int64]
-
 HEIGHT = 320
 MOST_POINTS = 300  # a line; there are many of them
 MOST_NAMED = 2  # depths of a kind that the title names
-COLORS: dict[Kind, str] = {"plain": PLAIN, "residual": RESIDUAL}
-DASHES: dict[Kind, str] = {"plain": "6px,3px", "residual": "solid"}
-CONTRAST: dict[Theme, tuple[float, float]] = {"light": (3.1, 10), "dark": (3.1, 12)}
 NAMES = {"train_error": "training error", "test_error": "test error", "loss": "training loss"}
 X_TITLES = {
     "steps": "step",
@@ -39,49 +31,6 @@ X_TITLES = {
     "seconds": "seconds of training (mean per step)",
     "flops": "floating-point operations of training",
 }
-
-
-@dataclass(frozen=True)
-class Line:
-    """Runs of one kind, depth and variant as they are drawn, from the step `start` on."""
-
-    runs: tuple[RaceRun, ...]
-    metric: Metric
-    color: str
-    dash: str
-    start: int = 0
-
-    @property
-    def name(self) -> str:
-        return self.runs[0].name
-
-    @functools.cached_property
-    def counted(self) -> tuple[RaceRun, ...]:
-        """The seeds in the mean: as far as the furthest, within an epoch, or diverged.
-
-        A seed that is behind would bend the mean where it ends. Of a loss, a diverged one has
-        no value to go on with and is left out.
-        """
-        furthest = max(int(readings(run, self.metric)[0][-1]) for run in self.runs)
-        return tuple(run for run in self.runs if self._counts(run, furthest))
-
-    def _counts(self, run: RaceRun, furthest: int) -> bool:
-        if run.diverged:
-            return self.metric != "loss"
-        return int(readings(run, self.metric)[0][-1]) >= furthest - run.epoch
-
-    @functools.cached_property
-    def mean(self) -> tuple[Steps, Array]:
-        """The mean over the counted seeds at the steps that all have read."""
-        if not self.counted:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        read = [readings(run, self.metric) for run in self.counted]
-        grid = max((steps for steps, _ in read), key=lambda steps: int(steps[-1]))
-        pairs = zip(self.counted, read, strict=True)
-        held = [_at_chance(run, one, grid) if run.diverged else one for run, one in pairs]
-        common = functools.reduce(np.intersect1d, [steps for steps, _ in held])
-        rows = [values[np.searchsorted(steps, common)] for steps, values in held]
-        return common, np.asarray(np.mean(rows, axis=0, dtype=np.float64), np.float32)
 
 
 def race(
@@ -101,7 +50,7 @@ def race(
     every reading is of the whole test set). Beside runs as asked, runs with 3x the steps are
     dotted from where those end.
     """
-    lines = _lines(runs, metric, theme, variant)
+    lines = race_lines(runs, metric, theme, variant)
     y_title = f"{NAMES[metric]} ({'nats' if metric == 'loss' else '%'})"
     if not lines:
         frame = Frame("No run of the race has a reading yet", note, theme, narrow)
@@ -122,97 +71,6 @@ def race(
     count = sum(not line.start for line in lines)
     alt = f"Line chart of {y_title} against {X_TITLES[x]} for {count} networks. {frame.title}."
     return finish(data, layout, alt)
-
-
-def readings(run: RaceRun, metric: Metric) -> tuple[Steps, Array]:
-    """Steps and what is drawn at them: errors in %, losses in nats (NaN where not finite)."""
-    trace = _trace(run, metric)
-    values = trace.values[:, 0]
-    if metric == "loss":
-        return trace.steps, np.where(np.isfinite(values), values, np.nan)
-    return trace.steps, 100 * (1 - values)
-
-
-def _trace(run: RaceRun, metric: Metric) -> Trace:
-    if metric == "loss":
-        return run.loss
-    return run.train_accuracy if metric == "train_error" else run.test_accuracy
-
-
-def _at_chance(run: RaceRun, read: tuple[Steps, Array], grid: Steps) -> tuple[Steps, Array]:
-    """A diverged run's readings, and a guess's error at the steps of `grid` after them."""
-    steps, values = read
-    after = grid[grid > steps[-1]]
-    chance = np.full(len(after), 100 * run.chance, np.float32)
-    return np.concatenate([steps, after]), np.concatenate([values, chance])
-
-
-def running_mean(steps: Steps, values: Array, window: int) -> Array:
-    """At every step the mean of what was read in the last `window` steps, its own among them.
-
-    After a run's last step this is its training error.
-    """
-    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    first = np.searchsorted(steps, steps - window, side="right")
-    last = np.arange(1, len(steps) + 1)
-    return np.asarray((total[last] - total[first]) / (last - first), np.float32)
-
-
-def depth_colors(color: str, count: int, theme: Theme) -> list[str]:
-    """Shades of `color` for `count` depths, from the weakest to the strongest on the page."""
-    if count == 1:
-        return [color]
-    return [_shade(color, contrast, theme) for contrast in np.geomspace(*CONTRAST[theme], count)]
-
-
-def _shade(color: str, wanted: float, theme: Theme) -> str:
-    """`color` mixed with black or white until its contrast with the page is `wanted`."""
-    paper = LOOKS[theme].paper
-    stronger = _contrast(color, paper) < wanted
-    toward = 255 if stronger == (theme == "dark") else 0
-    low, high = 0.0, 1.0
-    for _ in range(12):
-        middle = (low + high) / 2
-        reached = _contrast(_mixed(color, toward, middle), paper) >= wanted
-        low, high = (low, middle) if reached == stronger else (middle, high)
-    return _mixed(color, toward, high if stronger else low)
-
-
-def _mixed(color: str, toward: int, part: float) -> str:
-    channels = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(c + part * (toward - c)):02x}" for c in channels)
-
-
-def _contrast(one: str, other: str) -> float:
-    """WCAG 2.2's contrast ratio of two colours, 1 to 21."""
-    low, high = sorted(_luminance(color) for color in (one, other))
-    return (high + 0.05) / (low + 0.05)
-
-
-def _luminance(color: str) -> float:
-    shares = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _lines(runs: Sequence[RaceRun], metric: Metric, theme: Theme, variant: str) -> list[Line]:
-    """A line for every kind and depth with a reading, and tails of those with 3x the steps."""
-    started = [run for run in runs if len(_trace(run, metric))]
-    lines = []
-    for kind in KINDS:
-        mine = [r for r in started if r.kind == kind and r.variant in (variant, "longer")]
-        depths = sorted({run.depth for run in mine if run.variant == variant})
-        colors = depth_colors(COLORS[kind], len(depths), theme)
-        for depth, color in zip(depths, colors, strict=True):
-            here = [run for run in mine if run.depth == depth]
-            base = tuple(run for run in here if run.variant == variant)
-            lines.append(Line(base, metric, color, DASHES[kind]))
-            longer = tuple(run for run in here if run.variant != variant)
-            start = max(run.steps for run in base)
-            longer = tuple(run for run in longer if _trace(run, metric).steps[-1] > start)
-            if longer and not variant:
-                lines.append(Line(longer, metric, color, "dot", start))
-    return lines
 
 
 def _key(lines: Sequence[Line], smooth: bool) -> str:

@@ -26,7 +26,7 @@ from explorer.inside.mode import Report, in_mode
 from explorer.network import Block, Network
 from explorer.spec import SpecError
 
-Setting = int | float | str
+Settings = Mapping[str, int | str]
 Map = NDArray[np.float32]
 
 
@@ -42,7 +42,7 @@ class Attribution:
 
     method: str
     values: Map
-    settings: Mapping[str, Setting]
+    settings: Settings
     change: float | None
     error: float | None
     seconds: float
@@ -72,7 +72,7 @@ def integrated_gradients(
             x, baseline, target=target, n_steps=steps, internal_batch_size=batch
         )
         forward.finish()
-    settings = {"target": target, "steps": steps, "rule": "gausslegendre"}
+    settings: Settings = {"target": target, "steps": steps, "rule": "gausslegendre"}
     return _complete("integrated_gradients", values[0], settings, change, started)
 
 
@@ -103,7 +103,7 @@ def conductance(
             started = time.perf_counter()
             layer = LayerConductance(network, _block(network, number))
             values = layer.attribute(x, baseline, target=target, n_steps=steps)
-            settings = {"block": number, "target": target, "steps": steps}
+            settings: Settings = {"block": number, "target": target, "steps": steps}
             found.append(_complete("conductance", values[0], settings, change, started))
     if report is not None:
         report(len(numbers), len(numbers))
@@ -123,10 +123,10 @@ def grad_cam(
         raise SpecError("network", "mlp", "grad_cam reads maps, which only a resnet has")
     x, _ = _ends(network, x, None)
     with in_mode(network, training=False):
-        _logits(network, x, target)
+        _check_target(network, x, target)
         cam = LayerGradCam(network, _block(network, block))
         values = cam.attribute(x, target=target, relu_attributions=positive)
-    settings = {"block": block, "target": target, "positive": str(positive).lower()}
+    settings: Settings = {"block": block, "target": target, "positive": str(positive).lower()}
     return _made("grad_cam", values[0, 0], settings, started)
 
 
@@ -158,7 +158,7 @@ def occlusion(
         raise SpecError("stride", stride, f"1 to {window} pixels, the window's side")
     places = math.prod(math.ceil((side - window) / stride) + 1 for side in sides)
     with in_mode(module, training=False):
-        _logits(module, x, target)
+        _check_target(module, x, target)
         forward = _Reporting(module, 1 + math.ceil(places / batch), report)
         values = Occlusion(forward).attribute(
             x,
@@ -169,7 +169,7 @@ def occlusion(
             perturbations_per_eval=batch,
         )
         forward.finish()
-    settings = {"target": target, "window": window, "stride": stride}
+    settings: Settings = {"target": target, "window": window, "stride": stride}
     return _made("occlusion", values[0, 0], settings, started)
 
 
@@ -179,15 +179,18 @@ def neuron_gradient(
     """The gradient by the input of one unit of a block's output; `neuron` is (c, h, w) or (c,)."""
     started = time.perf_counter()
     x, _ = _ends(network, x, None)
-    with in_mode(network, training=False):
-        part = _block(network, block)
-        with torch.no_grad():
-            shape = dict(network.walk(x))[f"block {block}"].shape[1:]
-        fits = len(neuron) == len(shape)
-        if not fits or not all(0 <= at < size for at, size in zip(neuron, shape, strict=True)):
+
+    def select(output: Tensor) -> Tensor:
+        shape = output.shape[1:]
+        inside = (0 <= at < size for at, size in zip(neuron, shape, strict=False))
+        if len(neuron) != len(shape) or not all(inside):
             raise SpecError("neuron", neuron, f"a place in block {block}'s output {tuple(shape)}")
-        values = NeuronGradient(network, part).attribute(x.requires_grad_(), neuron)
-    settings = {"block": block, "neuron": ", ".join(map(str, neuron))}
+        return output[(slice(None), *neuron)]
+
+    with in_mode(network, training=False):
+        gradient = NeuronGradient(network, _block(network, block))
+        values = gradient.attribute(x.requires_grad_(), select)
+    settings: Settings = {"block": block, "neuron": ", ".join(map(str, neuron))}
     return _made("neuron_gradient", values[0], settings, started)
 
 
@@ -226,17 +229,17 @@ def _ends(module: nn.Module, x: Tensor, baseline: Tensor | None) -> tuple[Tensor
 
 
 @torch.no_grad()
-def _logits(module: nn.Module, x: Tensor, target: int) -> Tensor:
-    """The logits (N, classes), of which `target` is one."""
-    logits: Tensor = module(x)
-    if not 0 <= target < logits.shape[1]:
-        raise SpecError("target", target, f"a class from 0 to {logits.shape[1] - 1}")
-    return logits
+def _check_target(module: nn.Module, x: Tensor, target: int) -> None:
+    classes = module.head.out_features if isinstance(module, Network) else module(x).shape[1]
+    if not 0 <= target < classes:
+        raise SpecError("target", target, f"a class from 0 to {classes - 1}")
 
 
+@torch.no_grad()
 def _change(module: nn.Module, x: Tensor, baseline: Tensor, target: int) -> float:
     """f(x) - f(baseline), f the logit of `target`; both in one forward pass."""
-    after, before = _logits(module, torch.cat([x, baseline]), target)[:, target].tolist()
+    _check_target(module, x, target)
+    after, before = module(torch.cat([x, baseline]))[:, target].tolist()
     return float(after - before)
 
 
@@ -256,7 +259,7 @@ def _at_least_one(**counts: int) -> None:
 def _made(
     method: str,
     values: Tensor,
-    settings: Mapping[str, Setting],
+    settings: Settings,
     started: float,
     change: float | None = None,
     error: float | None = None,
@@ -266,7 +269,7 @@ def _made(
 
 
 def _complete(
-    method: str, values: Tensor, settings: Mapping[str, Setting], change: float, started: float
+    method: str, values: Tensor, settings: Settings, change: float, started: float
 ) -> Attribution:
     error = abs(float(values.detach().double().sum()) - change)
     return _made(method, values, settings, started, change, error)

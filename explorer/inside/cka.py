@@ -102,7 +102,7 @@ def block_features(network: Network, x: Tensor, pooled: bool = True) -> list[Ten
     device = network.head.weight.device
     gathered: list[list[Tensor]] = [[] for _ in network.blocks]
     with in_mode(network, training=False):
-        for some in x.split(FORWARD):
+        for some in torch.split(x, FORWARD):
             outputs = list(network.walk(some.to(device)))[1:]
             for kept, (_, output) in zip(gathered, outputs, strict=True):
                 mean = pooled and output.dim() > 2

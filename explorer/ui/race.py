@@ -17,7 +17,7 @@ from explorer.experiments.race import (
     longer,
     normalized,
 )
-from explorer.race_finding import losers
+from explorer.race_rule import losers
 from explorer.spec import RunSpec, SpecError
 from explorer.store import StoreError
 from explorer.ui.components import charts, findings, members

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from explorer.experiments.race import BASE, KINDS, Race
-from explorer.race_finding import Kind
+from explorer.race_runs import Kind
 from explorer.spec import SpecError, parse, short_form
 from explorer.ui.state import complain
 

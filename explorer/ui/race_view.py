@@ -8,9 +8,10 @@ from explorer import figures
 from explorer.experiments.race import longer, normalized, race_run, race_runs, with_readings
 from explorer.experiments.reference import recorded_run, reference
 from explorer.figures import alt_text
-from explorer.figures.race import Metric
+from explorer.figures.race_lines import Metric
 from explorer.figures.theme import PLAIN, RESIDUAL
-from explorer.race_finding import RaceRun, explanation, finding
+from explorer.race_finding import explanation, finding
+from explorer.race_runs import RaceRun
 from explorer.spec import RunSpec
 from explorer.store import Sweep
 from explorer.ui.drawing import Screen, as_json

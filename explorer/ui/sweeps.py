@@ -7,8 +7,9 @@ import streamlit as st
 
 from explorer.comparison import held_fixed
 from explorer.experiments.arms import value_of
-from explorer.figures.race import NAMES, Metric
-from explorer.spec import RunSpec, SpecError, parse, short_form
+from explorer.figures.race import NAMES
+from explorer.figures.race_lines import Metric
+from explorer.spec import RunSpec, SpecError, parse
 from explorer.store import StoreError
 from explorer.ui.components import charts, members
 from explorer.ui.controls import LABELS
@@ -200,8 +201,21 @@ def fixed(choice: SweepChoice) -> None:
     differ = ", ".join(varied(specs)) or "nothing but the seed"
     seeds = len({spec.seed for spec in specs})
     more = f" {seeds} seeds draw weights and order anew." if seeds > 1 else ""
-    base = escaped(short_form(specs[0]))
-    st.markdown(f"{escaped(sentence)} Differs: {escaped(differ)}.{more} The first run is {base}.")
+    st.markdown(f"{escaped(sentence)} Differs: {escaped(differ)}.{more}")
+
+
+def other_sweep(choice: SweepChoice) -> None:
+    """Say so where the sweep on show is not of the grid in the form."""
+    try:
+        sweep = lab().store.sweeps.get(choice.sweep) if choice.sweep else None
+    except StoreError:  # the panels say so
+        return
+    if sweep is None:
+        return
+    members = {member.key for member in sweep.members}
+    if any(choice.refusal) or members != {spec.key for spec in choice.specs}:
+        name = escaped(sweep.name)
+        st.markdown(f"On show: **{name}**. The form above is for a new sweep.")
 
 
 def _on_show(choice: SweepChoice) -> list[RunSpec]:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from explorer.experiments.grid import expand, read_values
-from explorer.figures.race import Metric
+from explorer.figures.race_lines import Metric
 from explorer.spec import RunSpec, SpecError, parse
 from explorer.spec.text import DERIVED, KEYS
 from explorer.ui.state import complain

@@ -1,14 +1,14 @@
 """The view of a sweep over any grid: all that its page shows at this moment, as one JSON object."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from explorer import figures
 from explorer.figures import Ending, alt_text, make_arms
-from explorer.figures.race import Metric
+from explorer.figures.race_lines import Metric
 from explorer.spec import RunSpec
 from explorer.store import ENDED, Row, Run, Sweep
 from explorer.ui.drawing import Screen, as_json
@@ -60,6 +60,14 @@ class Shown:
     def device(self) -> str:
         """Where they were trained."""
         return ", ".join(sorted({run.device for run in self.runs if run and run.device}))
+
+    @property
+    def facts(self) -> str:
+        """Steps, seeds and devices, as a note under the chart's title."""
+        steps = _span({spec.recipe.steps for spec in self.specs})
+        seeds = sorted({spec.seed for spec in self.specs})
+        said = f"seed{'s' if len(seeds) > 1 else ''} {_span(seeds)}"
+        return ", ".join(filter(None, (f"{steps} steps", said, self.device)))
 
 
 class SweepsViews:
@@ -139,8 +147,9 @@ class SweepsViews:
                 rows=layout.rows,
                 plain=layout.plain,
                 asked=len(shown.specs),
+                chance=chance(shown.specs, choice.metric),
                 narrow=screen.narrow,
-                note=shown.device,
+                note=shown.facts,
             )
             return as_json(figure), alt_text(figure)
 
@@ -165,11 +174,18 @@ def ending(row: Row, spec: RunSpec, metric: Metric) -> float:
 
     Error and loss in training are those of the mean batch of the last epoch.
     """
-    classes = spec.network.classes
     if row.state == "diverged":
-        return math.log(classes) if metric == "loss" else 1 - 1 / classes
+        return chance([spec], metric)
     read = row.last.get(PROBES[metric], math.nan)
     return read if metric == "loss" else round(1 - read, 6)  # float32 shares add up to 1
+
+
+def chance(specs: Sequence[RunSpec], metric: Metric) -> float:
+    """The error or loss of a guess; NaN where it is not the same for all."""
+    counts = {spec.network.classes for spec in specs}
+    if len(counts) != 1:
+        return math.nan
+    return math.log(counts.pop()) if metric == "loss" else 1 - 1 / counts.pop()
 
 
 def _members(shown: Shown, layout: Cells) -> dict[str, Any]:
@@ -197,3 +213,8 @@ def _members(shown: Shown, layout: Cells) -> dict[str, Any]:
         "members_said": f"Each mark is one run of one seed{opens}.",
         "members_link": link if ids else None,
     }
+
+
+def _span(values: Collection[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low}" if low == high else f"{low} to {high}"
