@@ -12,7 +12,7 @@ from explorer.store import Store, this_process
 
 pytestmark = pytest.mark.e2e
 
-SLOW = {"base": "resnet-8,width=4,steps=700", "grid": ["lr:0.1,0.01"], "seeds": "1"}
+SLOW = {"base": "resnet-8,width=4,steps=500", "grid": ["lr:0.1,0.0001"], "seeds": "1"}
 LINES = "[data-testid=sweeps] tbody tr"
 
 

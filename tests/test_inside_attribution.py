@@ -110,7 +110,7 @@ def test_conductance_of_every_block_is_complete(net: Network) -> None:
     change = logit(net, x, 2) - logit(net, torch.zeros_like(x), 2)
     coarse, fine = (conductance(net, x, 2, steps=steps) for steps in (25, 400))
     with torch.no_grad():
-        shapes = [tuple(out.shape[1:]) for _, out in net.walk(x)][1:]
+        shapes = [tuple(out.shape[1:]) for _, out in twin(net).walk(x)][1:]
     assert [found.values.shape for found in fine] == shapes
     for found in fine:
         assert found.change == pytest.approx(change, rel=1e-4)

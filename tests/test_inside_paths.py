@@ -230,6 +230,24 @@ def test_a_linear_network_has_the_closed_form() -> None:
     np.testing.assert_allclose(np.array(summed) / summed[0], signed, rtol=1e-10)
 
 
+def test_a_drawn_path_takes_as_many_blocks_as_its_length_any_of_them() -> None:
+    gains = [0.5, 0.2, 0.8, 0.3]
+    net = linear_network(gains)
+    x, y = batch(net)
+    norms = [path_gradients(net, x, y, draws=1, seed=seed).norm for seed in range(60)]
+    for k in (1, 2, 3):
+        possible = np.array(sorted(math.prod(c) for c in combinations(gains, k)))
+        drawn = np.array(sorted({round(norm[k] / norm[0], 9) for norm in norms}))
+        np.testing.assert_allclose(drawn, possible, rtol=1e-6)
+
+
+def test_norms_whose_squares_leave_float32_are_still_read() -> None:
+    net = linear_network([1e-7] * 4).float()
+    x, y = batch(net)
+    norm = path_gradients(net, x.float(), y).norm
+    np.testing.assert_allclose(norm / norm[0], 1e-7 ** np.arange(5), rtol=1e-4)
+
+
 def test_drawn_paths_are_a_sample_of_all_and_come_again_with_the_seed() -> None:
     net = network("resnet-14,width=4")
     x, y = batch(net)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.frame import NO_RUNS, Frame, Json, empty, finish
+from explorer.figures.frame import Frame, Json, empty, finish
 from explorer.figures.race import NAMES, in_percent
 from explorer.figures.race_lines import Metric
 from explorer.figures.scale import LogScale
@@ -16,6 +16,7 @@ from explorer.figures.theme import LOOKS, Theme, make_arms
 from explorer.wording import capital, number
 
 HEIGHT = 320
+NOTHING_YET = "Each run's dot appears here when the run ends"
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star", "hexagon")
 MOST_NAMED = 12  # combinations in the legend
 MOST_TICKS = {False: 12, True: 5}  # values named on the axis, by whether the screen is narrow
@@ -88,7 +89,7 @@ def outcomes(
     notes = "; ".join(filter(None, (note, *_notes(found, asked, unnamed))))
     if not groups:
         frame = Frame("No run of this grid has finished yet", notes, theme, narrow)
-        return empty(frame, field, y_title, HEIGHT, why=NO_RUNS)
+        return empty(frame, field, y_title, HEIGHT, why=NOTHING_YET)
     frame = Frame(_title(groups, field, metric, len(found) < asked), notes, theme, narrow)
     scale = 1.0 if metric == "loss" else 100.0
     arms = make_arms(list(rows), list(plain) or [False] * len(rows))

@@ -68,8 +68,9 @@ def block_similarity(
     """CKA between all blocks of `a` and of `b` (without it: of `a` again) on the examples `x`.
 
     `batch` None takes all examples at once: memory is then examples x features of all blocks,
-    so not-pooled features of large images want minibatches. These are equal but for one
-    example. Networks are read in evaluation mode. SpecError for fewer than 4 examples.
+    so not-pooled features of large images want minibatches. These hold `batch` examples or a
+    few more, and are equal but for one example. Networks are read in evaluation mode.
+    SpecError for fewer than 4 examples.
     """
     size = len(x) if batch is None else batch
     _check_examples("x", len(x))

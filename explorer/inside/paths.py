@@ -102,7 +102,8 @@ def path_gradients(
         for some in drawn:
             norms.append([])
             for taken in some:
-                norms[-1].append(float(torch.linalg.vector_norm(run.along(taken))))
+                gradient = run.along(taken)  # in float64, for the square of 1e-23 is 0 in float32
+                norms[-1].append(torch.linalg.vector_norm(gradient, dtype=torch.float64).item())
                 done += 1
                 if report is not None:
                     report(done, total)

@@ -53,12 +53,14 @@ def cells(specs: Sequence[RunSpec]) -> Cells:
 def varied(specs: Sequence[RunSpec]) -> dict[str, list[str]]:
     """The fields but the seed that are not the same in all specs, with every spec's value.
 
-    A field that another one decides, as `lr` is decided by `normalized` in a race, is left out.
+    The one that changes last along the specs, which a grid names first, comes first. A field that
+    another one decides, as `normalized` is decided by `lr` in a race, is left out.
     """
     first = specs[0]
     changes = [{f: (a, b) for f, a, b in differences(first, spec)} for spec in specs]
-    bases = {field: pair[0] for change in changes for field, pair in change.items()}
-    bases.pop("seed", None)
+    begun = {field: at for at in reversed(range(len(specs))) for field in changes[at]}
+    begun.pop("seed", None)
+    bases = {f: changes[begun[f]][f][0] for f in sorted(begun, key=begun.__getitem__, reverse=True)}
     table = {
         field: _labels([change[field][1] if field in change else base for change in changes])
         for field, base in bases.items()

@@ -40,6 +40,12 @@ class Part:
     step: int
 
     @property
+    def covered(self) -> int:
+        """The steps of it that need not be trained: all of them once it ended, if it diverged."""
+        steps = self.spec.recipe.steps
+        return steps if self.state in ENDED else min(self.step, steps)
+
+    @property
     def share(self) -> float:
         """How much of it is done, from 0 to 1."""
         return min(self.step / self.spec.recipe.steps, 1.0)
@@ -74,7 +80,7 @@ class Progress:
         return {
             "busy": state == "running",
             "state": state,
-            "step": sum(min(part.step, part.spec.recipe.steps) for part in parts) if sweep else 0,
+            "step": sum(part.covered for part in parts) if sweep else 0,
             "steps": sum(part.spec.recipe.steps for part in parts),
             "seconds_left": left,
             "message": sweep.message if sweep else "",

@@ -20,7 +20,7 @@ from explorer.ui.sweep_progress import Part, Progress, state_of
 from explorer.ui.sweeps_state import SweepChoice
 
 GONE = "That sweep is not on this machine: it was deleted, or made elsewhere."
-PUT_RIGHT = "The form's grid cannot be trained: the line under it says why."
+PUT_RIGHT = "This grid cannot be trained; the line above says why."
 MOST_LISTED = 20
 LIST_FOR = 1.0  # seconds for which the list of sweeps is not read again
 LAYOUTS_FOR = 60.0
@@ -89,7 +89,7 @@ class SweepsViews:
         answer["note"] = shown.device
         answer["sweeps"] = self.listed()
         if refused:
-            answer |= {"progress": PUT_RIGHT, "message": ""}
+            answer |= {"progress": PUT_RIGHT, "words": {**answer["words"], "play": "Train"}}
         if choice.sweep and sweep is None:
             answer["message"] = GONE
         if refused:
