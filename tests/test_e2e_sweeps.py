@@ -60,6 +60,6 @@ def test_a_sweep_of_another_program_is_shown_and_cancelled(
     assert marks.count() == 4
     visit.press("stop")
     visit.page.wait_for_selector(
-        f"{LINES}[data-sweep={theirs.id}][data-state=stopped]", timeout=PATIENCE
+        f"{LINES}[data-sweep='{theirs.id}'][data-state=stopped]", timeout=PATIENCE
     )
     assert Store().sweeps.state(theirs.id) == "cancelled"
