@@ -13,8 +13,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from explorer.experiments.grid import expand
+from explorer.experiments.grid import expand, usual
 from explorer.experiments.race import Race, normalized
+from explorer.experiments.reference import reference
 from explorer.figures import Ending, outcomes
 from explorer.figures.outcomes import MOST_NAMED
 from explorer.spec import SpecError, parse
@@ -222,6 +223,19 @@ def test_what_the_store_has_of_the_grid_stands_there_before_it_is_trained(
         heading(view["figures"]["outcomes"])
         == "So far, training error: norm none, lr 0.1: 25 % (1 seed)"
     )
+
+
+def test_a_grid_that_nobody_trained_here_shows_what_the_program_has_recorded(
+    executor: StandIn,
+) -> None:
+    view = SweepsViews(lab()).view(read_sweeps({}, []), SCREEN)
+    assert [member["state"] for member in view["members"]] == ["recorded"] * 12
+    assert reference().where in str(view["figures"]["outcomes"])
+    assert heading(view["figures"]["outcomes"]).startswith("Lowest training error: ")
+    run = reference().runs[usual()[0].key]
+    value = 100 * (1 - run.traces["train_accuracy"].values[-run.spec.steps_per_epoch :, 0].mean())
+    drawn = [dot for trace in view["figures"]["outcomes"]["data"] for dot in trace.get("y", ())]
+    assert min(abs(dot - value) for dot in drawn if dot is not None) < 1e-4
 
 
 def heading(figure: Any) -> str:

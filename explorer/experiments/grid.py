@@ -7,10 +7,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from explorer.experiments.arms import section, with_value
-from explorer.spec import NetworkSpec, RunSpec, SpecError
+from explorer.spec import NetworkSpec, RunSpec, SpecError, parse
 from explorer.spec.recipe import DataSpec, Recipe
 from explorer.spec.text import list_value
 
+# What the Sweeps page shows first, and the program has recorded: about a minute on two cores.
+USUAL_BASE = "plain-20,width=8,steps=150"
+USUAL_GRID = (("norm", "batch,none"), ("lr", "0.3,0.1,0.01"))
+USUAL_SEEDS = 2
 MOST_RUNS = 2000
 MOST_SEEDS = 100
 ORDER = ("data", "family", "block", "stages", "depth", "width")  # what others depend on first
@@ -45,6 +49,12 @@ def _changed(base: RunSpec, values: Mapping[str, Any], seed: int) -> RunSpec:
     for field in ranked:
         run = with_value(run, field, values[field])
     return run
+
+
+def usual() -> tuple[RunSpec, ...]:
+    """The runs of the grid that the program has recorded."""
+    values = {field: read_values(field, text) for field, text in USUAL_GRID}
+    return expand(parse(USUAL_BASE), values, USUAL_SEEDS)
 
 
 def read_values(field: str, text: str) -> tuple[Any, ...]:

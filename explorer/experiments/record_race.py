@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.experiments.doctor import installed
+from explorer.experiments.grid import usual
 from explorer.experiments.race import DEPTHS, Race, longer, normalized, race_runs
 from explorer.experiments.reference import FILE, packed_trace
 from explorer.experiments.sweeps import Place, sweep_here, what_is_left
@@ -39,12 +40,13 @@ def record() -> None:
         if (run.kind, run.depth, run.seed) in lost
     ]
     more = _trained("longer and normalised", (*longer(worse), *normalized(race.specs)))
+    grid = _trained("the grid of the Sweeps page", usual())
     today = datetime.now(UTC).date().isoformat()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {installed('torch')}"
     written = {
         "where": f"{today}, {machine}",
         "command": "python -m explorer.experiments.record_race",
-        "runs": [_run(store, member) for member in (*asked.members, *more.members)],
+        "runs": [_run(store, member) for sweep in (asked, more, grid) for member in sweep.members],
     }
     path = Path(__file__).parents[1] / "recorded" / FILE
     path.write_bytes(gzip.compress(json.dumps(written).encode(), mtime=0))

@@ -31,6 +31,15 @@ class Recorded:
     elapsed_s: float
     traces: dict[str, Trace]
 
+    @property
+    def last(self) -> dict[str, float]:
+        """The newest value by probe; of what is read from batches the mean over the last epoch."""
+        newest = {
+            probe: 1 if probe == "test_accuracy" else self.spec.steps_per_epoch for probe in PROBES
+        }
+        means = {p: self.traces[p].values[-n:, 0].mean(dtype=np.float64) for p, n in newest.items()}
+        return {probe: float(mean) for probe, mean in means.items()}
+
 
 @dataclass(frozen=True)
 class Reference:

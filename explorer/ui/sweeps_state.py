@@ -12,15 +12,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from explorer.experiments.grid import expand, read_values
+from explorer.experiments.grid import USUAL_BASE, USUAL_GRID, USUAL_SEEDS, expand, read_values
 from explorer.figures.race_lines import Metric
 from explorer.spec import RunSpec, SpecError, parse
 from explorer.spec.text import DERIVED, KEYS
 from explorer.ui.state import complain
 
-BASE = "plain-20,width=8,steps=150"
-GRID = (("norm", "batch,none"), ("lr", "0.3,0.1,0.01"))
-SEEDS = 2
 METRICS: tuple[Metric, ...] = get_args(Metric)
 FIRST = ("depth", "width", "norm", "init", "shortcut", "lr", "data")  # what is varied most
 FIELDS = (*FIRST, *(key for key in KEYS if key not in (*FIRST, *DERIVED, "seed")), "family")
@@ -35,20 +32,20 @@ Grid = tuple[tuple[str, str], ...]  # fields and their values, as typed
 class SweepChoice:
     """The grid as typed, the sweep that is attached, if one is, and the number that is drawn."""
 
-    base: str = BASE
-    grid: Grid = GRID
-    seeds: int = SEEDS
+    base: str = USUAL_BASE
+    grid: Grid = USUAL_GRID
+    seeds: int = USUAL_SEEDS
     sweep: str | None = None
     metric: Metric = "train_error"
 
     @property
     def query(self) -> dict[str, Any]:
         """The query parameters that say so; defaults are left out."""
-        usual = (self.base, self.grid) == (BASE, GRID)
+        usual = (self.base, self.grid) == (USUAL_BASE, USUAL_GRID)
         said = {
             "base": "" if usual else self.base,
             "grid": [] if usual else [f"{field}:{values}" for field, values in self.grid],
-            "seeds": str(self.seeds) if self.seeds != SEEDS else "",
+            "seeds": str(self.seeds) if self.seeds != USUAL_SEEDS else "",
             "sweep": self.sweep or "",
             "metric": self.metric if self.metric != "train_error" else "",
         }
@@ -96,13 +93,13 @@ def read_sweeps(words: Mapping[str, str], grid: Sequence[str]) -> SweepChoice:
     if metric not in METRICS:
         raise SpecError("metric", metric, f"choose one of {', '.join(METRICS)}")
     choice = SweepChoice(
-        seeds=_seeds(words.get("seeds") or str(SEEDS)),
+        seeds=_seeds(words.get("seeds") or str(USUAL_SEEDS)),
         sweep=words.get("sweep", "")[:40] or None,
         metric=metric,
     )
     if not words.get("base") and not grid:
         return choice
-    return replace(choice, base=words.get("base") or BASE, grid=tuple(map(_field, grid)))
+    return replace(choice, base=words.get("base") or USUAL_BASE, grid=tuple(map(_field, grid)))
 
 
 def _field(text: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from explorer import figures
+from explorer.experiments.reference import Recorded, reference
 from explorer.figures import Ending, alt_text, make_arms
 from explorer.figures.race_lines import Metric
 from explorer.spec import RunSpec
@@ -37,6 +38,7 @@ class Shown:
 
     specs: tuple[RunSpec, ...]
     runs: tuple[Run | None, ...]
+    recorded: tuple[Recorded | None, ...]  # where the program has what no run here did
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -45,6 +47,12 @@ class Shown:
             Part(spec, run.state if run else "queued", max(run.step, 0) if run else 0)
             for spec, run in zip(self.specs, self.runs, strict=True)
         ]
+
+    @property
+    def states(self) -> list[str]:
+        """Every run's state as its mark shows it."""
+        pairs = zip(self.parts, self.recorded, strict=True)
+        return ["recorded" if found else part.state for part, found in pairs]
 
     @property
     def started(self) -> list[int]:
@@ -67,7 +75,8 @@ class Shown:
         steps = _span({spec.recipe.steps for spec in self.specs})
         seeds = sorted({spec.seed for spec in self.specs})
         said = f"seed{'s' if len(seeds) > 1 else ''} {_span(seeds)}"
-        return ", ".join(filter(None, (f"{steps} steps", said, self.device)))
+        recorded = f"recorded: {reference().where}" if any(self.recorded) else ""
+        return ", ".join(filter(None, (f"{steps} steps", said, self.device, recorded)))
 
 
 class SweepsViews:
@@ -84,7 +93,7 @@ class SweepsViews:
         """The view of the attached sweep, or of the grid before it is trained."""
         sweep = self.lab.store.sweeps.get(choice.sweep) if choice.sweep else None
         refused = sweep is None and any(choice.refusal)
-        shown = Shown((), ()) if refused else self._shown(choice, sweep)
+        shown = Shown((), (), ()) if refused else self._shown(choice, sweep)
         answer = self.progress.of(sweep, shown.specs, shown.parts, "New sweep")
         answer["note"] = shown.device
         answer["sweeps"] = self.listed()
@@ -126,11 +135,14 @@ class SweepsViews:
         """The members of the sweep; without one the grid's runs, as far as the store has them."""
         if sweep is not None:
             specs = tuple(member.spec for member in sweep.members)
-            return Shown(specs, tuple(member.run for member in sweep.members))
+            runs = tuple(member.run for member in sweep.members)
+            return Shown(specs, runs, (None,) * len(runs))
         store = self.lab.store
         found = [store.sweeps.finished(spec.key) for spec in choice.specs]
-        runs = [None if one is None else store.run(one) for one in found]
-        return Shown(choice.specs, tuple(runs))
+        mine = tuple(None if one is None else store.run(one) for one in found)
+        pairs = zip(choice.specs, mine, strict=True)
+        known = tuple(None if run else reference().runs.get(spec.key) for spec, run in pairs)
+        return Shown(choice.specs, mine, known)
 
     def _drawn(
         self, choice: SweepChoice, shown: Shown, layout: Cells, screen: Screen
@@ -160,16 +172,16 @@ class SweepsViews:
         """Where the runs ended that came to their end and have a reading to say so."""
         rows = {row.id: row for row in self.lab.store.table.some(list(set(shown.ended)))}
         found = []
-        for spec, run, (column, row) in zip(shown.specs, shown.runs, layout.places, strict=True):
-            if run is not None and run.id in rows:
-                value = ending(rows[run.id], spec, metric)
-                if math.isfinite(value):
-                    gone = run.state == "diverged"
-                    found.append(Ending(column, row, spec.seed, value, gone))
+        several = zip(shown.specs, shown.runs, shown.recorded, layout.places, strict=True)
+        for spec, run, recorded, (column, row) in several:
+            ended = rows.get(run.id) if run else recorded
+            value = ending(ended, spec, metric) if ended else math.nan
+            if ended is not None and math.isfinite(value):
+                found.append(Ending(column, row, spec.seed, value, ended.state == "diverged"))
         return found
 
 
-def ending(row: Row, spec: RunSpec, metric: Metric) -> float:
+def ending(row: Row | Recorded, spec: RunSpec, metric: Metric) -> float:
     """The number that a run ended with; chance if it diverged, NaN if it was not read.
 
     Error and loss in training are those of the mean batch of the last epoch.
@@ -196,12 +208,14 @@ def _members(shown: Shown, layout: Cells) -> dict[str, Any]:
             "row": row,
             "column": column,
             "seed": part.spec.seed,
-            "state": part.state,
-            "share": part.share,
+            "state": state,
+            "share": 1.0 if state == "recorded" else part.share,
             "color": look[row],
             "link": f"/runs?ids={run.id}" if run else None,
         }
-        for part, run, (column, row) in zip(shown.parts, shown.runs, layout.places, strict=True)
+        for part, run, state, (column, row) in zip(
+            shown.parts, shown.runs, shown.states, layout.places, strict=True
+        )
     ]
     ids = list(dict.fromkeys(shown.started))[:MOST_SELECTED]
     opens = "; a press opens it" if ids else ""
