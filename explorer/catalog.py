@@ -30,6 +30,11 @@ class DatasetInfo:
     download_mb: int = 0
     flips: bool = False
 
+    @property
+    def brightest(self) -> int:
+        """The largest level of a pixel; the smallest is 0."""
+        return 16 if self.name == "digits" else 255
+
 
 def _image(
     name: str, side: int, channels: int, classes: int, train: int, test: int, mb: int, source: str

@@ -10,13 +10,13 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from explorer.home import home
-from explorer.measuring import Measurements
+from explorer.lanes import Asked, Json, Lane
 from explorer.pool import Pool
 from explorer.processes import Worker
-from explorer.spec import RunSpec, SpecError
+from explorer.spec import RunSpec, SpecError, short_form
 from explorer.store import Comparison, State, Store, StoreError, owner_alive, this_process
 from explorer.store.records import ACTIVE
 
@@ -63,7 +63,8 @@ class Executor:
         self.closed = False
         self.trouble = ""  # why no worker can be started, in one line
         store.mark_orphans(owner_alive)
-        self.measurements = Measurements(self._worker, warm=reserve > 0)
+        self.quick = Lane(self._worker, warm=reserve > 0)
+        self.slow = Lane(self._worker, warm=False)
         self.pool = Pool(self._worker, max_workers, reserve)
         atexit.register(self.shutdown)
 
@@ -72,9 +73,9 @@ class Executor:
 
     @property
     def workers(self) -> list[Worker]:
-        """The one that measures, once there is one, and those that train."""
-        measurer = self.measurements.worker
-        return [*([measurer] if measurer else []), *self.pool.workers]
+        """Those that answer questions, once there are any, and those that train."""
+        answering = [lane.worker for lane in (self.quick, self.slow) if lane.worker is not None]
+        return [*answering, *self.pool.workers]
 
     def start(self, arms: Sequence[tuple[str, RunSpec]], paused: bool = False) -> Comparison:
         """Put a comparison of these (name, spec) arms to work, or into the queue.
@@ -131,7 +132,8 @@ class Executor:
         """After trouble a visitor's next start is a new try, and nothing else is."""
         if self.trouble and not self.closed:
             self.trouble = ""
-            self.measurements.revive()
+            self.quick.revive()
+            self.slow.revive()
 
     def dispatch(self) -> None:
         """Look for work for idle workers, and for workers for the work that waits."""
@@ -199,21 +201,29 @@ class Executor:
 
     @property
     def measuring(self) -> bool:
-        """Whether a measurement is under way or waits."""
-        return bool(self.measurements.asked)
+        """Whether a quick question is under way or waits."""
+        return bool(self.quick.asked)
 
-    def measure(self, specs: Sequence[RunSpec], seeds: int = 1) -> "Future[list[dict[str, Any]]]":
+    def measure(self, specs: Sequence[RunSpec], seeds: int = 1) -> "Future[list[Json]]":
         """The flows of networks at initialisation, as JSON objects, when the worker has them.
 
-        The future raises SpecError if they cannot be measured.
+        The future raises ValueError if they cannot be measured.
         """
+        texts = [short_form(spec) for spec in specs]
+        asked = self.ask({"what": "flow", "specs": texts, "seeds": seeds}, slow=False)
+        return cast("Future[list[Json]]", asked.future)
+
+    def ask(self, question: Json, slow: bool) -> Asked:
+        """Put a question to a worker (explorer/answering.py); `slow` ones wait for each other."""
         with self.lock:
-            return self.measurements.ask(specs, seeds, self.trouble)
+            lane = self.slow if slow else self.quick
+            return lane.ask(question, self.trouble)
 
     def _on_reply(self, worker: Worker, reply: dict[str, Any]) -> None:
         with self.lock:
-            if reply["event"] == "measured":
-                self.measurements.answered(reply)
+            if reply["event"] in ("answered", "counted"):
+                self.quick.take(reply)
+                self.slow.take(reply)
             elif reply["event"] == "idle":  # the session has said how it ended, if it could
                 self._settle(worker, "failed", NOT_TRAINED)
                 self._let_go(worker)
@@ -230,7 +240,8 @@ class Executor:
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         if not worker.was_ready:  # another one would fare no better
             self._give_up(NO_WORKER.format(why=worker.reason or why, log=home() / "worker.log"))
-        self.measurements.lost(worker, why, again=not self.trouble)
+        for lane in (self.quick, self.slow):
+            lane.lost(worker, why, again=not self.trouble)
         if worker not in self.pool.workers:
             return
         self.pool.workers.remove(worker)

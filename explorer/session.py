@@ -3,6 +3,7 @@
 import platform
 import sys
 import time
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +13,7 @@ from explorer import checkpoint
 from explorer.changes import apply, check
 from explorer.data import load
 from explorer.spec import RunSpec, SpecError, parse
-from explorer.store import Comparison, Event, Run, State, Store, StoreError
+from explorer.store import Comparison, Event, Run, State, Store, StoreError, checkpoints
 from explorer.trace import Reading
 from explorer.training import Lockstep, Trainer, one_thread, resolve_device
 
@@ -126,6 +127,7 @@ class Session:
             started = time.monotonic()
             self.pending += self.lockstep.advance(everything=self.single > 0)
             self.single = max(self.single - 1, 0)
+            self._keep_weights()
             now = time.monotonic()
             self._account(now - started)
             if now - committed > COMMIT:
@@ -134,6 +136,20 @@ class Session:
             if now - saved > CHECKPOINT:
                 self._save()
                 saved = now
+
+    def _keep_weights(self) -> None:
+        """At some steps, the weights as they are then, for those who look inside the blocks.
+
+        A run does not fail for want of them.
+        """
+        if not checkpoints.is_kept(self.lockstep.step):
+            return
+        for run, trainer in self._going:
+            if trainer.step == self.lockstep.step:
+                try:
+                    save(trainer, run, checkpoints.snapshot(run.id, trainer.step))
+                except StoreError as error:
+                    print(error, file=sys.stderr, flush=True)
 
     def _account(self, seconds: float) -> None:
         for run, trainer in zip(self.runs, self.lockstep.trainers, strict=True):
@@ -188,6 +204,8 @@ class Session:
             print(error, file=sys.stderr, flush=True)
             return
         self.store.add_event(self.comparison.id, event)
+        for run in self.runs:
+            checkpoints.forget_after(run.id, step)
         self.events.append(event)
         self._replay()
 
@@ -264,10 +282,13 @@ def one_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def save(trainer: Trainer, run: Run) -> None:
-    """Write the arm's checkpoint; StoreError if the disk does not take it."""
+def save(trainer: Trainer, run: Run, snapshot: Path | None = None) -> None:
+    """Write the arm's checkpoint, or a snapshot of its weights; StoreError if it cannot be."""
     try:
-        checkpoint.save(trainer, run.id)
+        if snapshot is None:
+            checkpoint.save(trainer, run.id)
+        else:
+            checkpoint.save_weights(trainer, snapshot)
     except (OSError, SafetensorError) as error:
         raise StoreError(f"the checkpoint of {run.arm} cannot be written: {error}") from None
 
@@ -278,21 +299,3 @@ def keep_points(store: Store, spec: RunSpec) -> None:
         data = load(spec.data)
         points = {"x": data.x_train.tolist(), "y": data.y_train.tolist()}
         store.cache_put("points", spec.data.name, points)
-
-
-class Measurer:
-    """Answers what a network's gradients are at initialisation, without training it."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-
-    def answer(self, command: dict[str, Any]) -> dict[str, Any]:
-        """The flow of each spec in `command["specs"]`, or one line of what is wrong."""
-        from explorer.flow import flow
-
-        try:
-            runs = [parse(text) for text in command["specs"]]
-            flows = [flow(run, command["seeds"], str(self.device)).to_json() for run in runs]
-        except TROUBLE as error:
-            return {"id": command["id"], "error": one_line(error)}
-        return {"id": command["id"], "flows": flows}

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from typing import IO, Any
 
 GRACE = 3.0  # seconds to commit and checkpoint after standard input has closed
@@ -31,11 +32,15 @@ class Commands:
     def __init__(self, source: IO[str]) -> None:
         self.waiting: queue.Queue[dict[str, Any]] = queue.Queue()
         self.ended = False
+        self.cancelled: set[int] = set()  # questions nobody wants answered any more
         threading.Thread(target=self._listen, args=(source,), daemon=True).start()
 
     def _listen(self, source: IO[str]) -> None:
         for command in messages(source):
-            self.waiting.put(command)
+            if command["do"] == "cancel":  # at once, though the main thread is busy answering
+                self.cancelled.add(command["id"])
+            else:
+                self.waiting.put(command)
         self.ended = True
         self.waiting.put({"do": "end"})
         # Whatever the main thread is doing, the process is gone before long.
@@ -76,7 +81,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which closes our input
     replies = Replies()
     commands = Commands(sys.stdin)
-    from explorer.session import TROUBLE, Measurer, gpu_count, one_line, run_session, warm_up
+    from explorer.session import TROUBLE, gpu_count, one_line, run_session, warm_up
 
     try:
         device = warm_up(sys.argv[1] if len(sys.argv) > 1 else "auto")
@@ -84,16 +89,51 @@ def main() -> None:
         replies.send(event="unable", error=one_line(error))
         os._exit(1)
     replies.send(event="ready", device=str(device), gpus=gpu_count(device))
-    measurer = Measurer(device)
+    desk = Desk(device, commands, replies)
     while (command := commands.wait())["do"] != "end":
         if command["do"] == "start":
             run_session(command["comparison"], device, commands, command["paused"])
             replies.send(event="idle")
-        elif command["do"] == "measure":
-            replies.send(event="measured", **measurer.answer(command))
+        elif command["do"] == "answer":
+            desk.serve(command)
         elif command["do"] == "chore":
             _do_chore(command, replies)
     os._exit(0)  # a plain return waits for torch's threads and can abort
+
+
+class Desk:
+    """Answers questions as they come; what they need is imported by the first one."""
+
+    def __init__(self, device: Any, commands: Commands, replies: Replies) -> None:
+        self.device = device
+        self.commands = commands
+        self.replies = replies
+
+    @cached_property
+    def answerer(self) -> Any:
+        """What knows the answers."""
+        from explorer.answering import Answerer
+
+        return Answerer(self.device)
+
+    def serve(self, question: dict[str, Any]) -> None:
+        """Answer it, or say in one line why not."""
+        from explorer.session import TROUBLE, one_line
+
+        number = question["id"]
+
+        def counted(done: int, total: int) -> None:
+            self.replies.send(event="counted", id=number, done=done, all=total)
+
+        def cancelled() -> bool:
+            return number in self.commands.cancelled
+
+        try:
+            answer = self.answerer.answer(question, counted, cancelled)
+        except TROUBLE as error:
+            self.replies.send(event="answered", id=number, error=one_line(error))
+        else:
+            self.replies.send(event="answered", id=number, answer=answer)
 
 
 def _do_chore(command: dict[str, Any], replies: Replies) -> None:

@@ -26,9 +26,9 @@ NEWER = """(step) => Number(document.querySelector('.panel-charts')?.dataset.ste
 
 
 class App:
-    """`streamlit run app.py` on a free port, with a data folder of its own."""
+    """`streamlit run` of a script on a free port, with a data folder of its own."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, script: str = "app.py") -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
         self.port = _free_port()
@@ -38,7 +38,7 @@ class App:
         options = ["--server.port", str(self.port), "--server.headless", "true"]
         with (home / "server.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "app.py", *options],
+                [sys.executable, "-m", "streamlit", "run", script, *options],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 stdout=log,

@@ -18,18 +18,22 @@ ROWS = (
     {"shortcuts", "init", "network", "data"},
     {"theory", "cost"},
     {"probes"},
-    {"training", "flow", "inside"},
+    {"training", "flow", "inside", "image_names", "analyses"},
     {
         *("store", "checkpoint", "changes", "chores", "session", "worker", "processes"),
         *(
             "executors",
-            "measuring",
+            "lanes",
             "pool",
             "sweeping",
             "remote",
             "raysweeps",
             "watching",
             "inside_stored",
+            "weights",
+            "inquiry",
+            "answering",
+            "analysing",
         ),
     },
     {"experiments", "exports", "reproduction", "claims"},
@@ -42,7 +46,8 @@ ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 
 STREAMLIT = {"ui", "pages", "app"}
 NO_TORCH = {
-    *("theory", "cost", "store", "processes", "executors", "measuring", "pool", "sweeping"),
+    *("theory", "cost", "store", "processes", "executors", "lanes", "pool", "sweeping"),
+    *("weights", "inquiry", "image_names"),
     *("raysweeps", "exports", "reproduction", "diagnosis", "figures", *ROWS[0], *ROWS[1]),
 }
 TORCH = {"torch", "torchvision", "captum"}

@@ -75,7 +75,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPLORER_HOME", str(tmp_path_factory.mktemp("shared")))
         executor = Executor(Store(), "cpu", 1)
-        until(lambda: executor.measurements.worker.was_ready and executor.pool.workers[0].was_ready)
+        until(lambda: executor.quick.worker.was_ready and executor.pool.workers[0].was_ready)
     yield executor
     executor.shutdown()
 
@@ -257,12 +257,12 @@ def test_a_killed_worker_leaves_every_committed_step_and_the_run_goes_on(kept: E
 
 
 def test_a_killed_measurer_is_replaced(kept: Executor) -> None:
-    first = kept.measurements.worker
+    first = kept.quick.worker
     slow = kept.measure([parse("resnet-200,width=16")], seeds=50)
     first.process.kill()
     with pytest.raises(ValueError, match=r"^the measuring process ended \(signal 9\)$"):
         slow.result(PATIENCE)
-    until(lambda: kept.measurements.worker is not first)
+    until(lambda: kept.quick.worker is not first)
     assert len(kept.measure([parse("resnet-8,width=4")]).result(PATIENCE)) == 1
 
 
@@ -373,7 +373,7 @@ def test_a_device_that_is_not_there_is_one_line_and_no_loop(make: Make) -> None:
     assert line.startswith("no worker can be started (device: 'nonsense' is not here; choose auto")
     assert "\n" not in line
     assert {run.message for run in ended.runs} == {line}
-    until(lambda: executor.measurements.worker.process.poll() is not None)
+    until(lambda: executor.quick.worker.process.poll() is not None)
     with pytest.raises(ValueError, match=r"^no worker can be started|^the measuring process ended"):
         executor.measure([parse("resnet-8")]).result(PATIENCE)
     time.sleep(0.3)

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from explorer.cli import data, runs
+from explorer.cli.inside import inside
 from explorer.cli.show import (
     Device,
     Home,
@@ -38,6 +39,7 @@ cli = typer.Typer(
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(data.cli, name="data")
 cli.command()(sweep)
+cli.command()(inside)
 
 
 @cli.command()

@@ -28,7 +28,8 @@ class Dataset:
     """A data set ready to train on, all tensors on one device.
 
     x is float32, normalised by the training split's mean and standard deviation of each
-    channel (of each feature for points); y is int64. Shared between runs: never write to it.
+    channel (of each feature for points), `mean` and `std`, shaped (1, channel, 1, 1) or
+    (1, feature); y is int64. Shared between runs: never write to it.
     """
 
     info: DatasetInfo
@@ -37,6 +38,8 @@ class Dataset:
     x_test: Tensor
     y_test: Tensor
     class_names: tuple[str, ...]
+    mean: Tensor
+    std: Tensor
 
     @property
     def bytes(self) -> int:
@@ -85,7 +88,7 @@ def _read(name: str, device: torch.device) -> Dataset:
         x.to(device).float().sub_(mean).div_(std) for x in (examples.x_train, examples.x_test)
     )
     y_train, y_test = (y.to(device, torch.int64) for y in (examples.y_train, examples.y_test))
-    return Dataset(info, x_train, y_train, x_test, y_test, examples.class_names)
+    return Dataset(info, x_train, y_train, x_test, y_test, examples.class_names, mean, std)
 
 
 def _check(info: DatasetInfo, examples: Examples) -> None:

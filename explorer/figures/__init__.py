@@ -1,34 +1,61 @@
 """Figures: readings in, Plotly figures out. No torch, no Streamlit, nothing trained here."""
 
+from explorer.figures.attribution import Panel, attribution
 from explorer.figures.boundary import BoundarySeries, boundary
+from explorer.figures.by_block import BlockSeries, by_block
 from explorer.figures.by_depth import by_depth
+from explorer.figures.conductance import conductance
 from explorer.figures.curves import CurveSeries, Event, curves
+from explorer.figures.distributions import Spread, distributions, histogram
 from explorer.figures.frame import alt_text
 from explorer.figures.heatmap import heatmap
+from explorer.figures.lens import lens
+from explorer.figures.lesion_draws import Counts, counts, swaps
+from explorer.figures.lesions import Each, each, ranking
 from explorer.figures.outcomes import Ending, outcomes
+from explorer.figures.path_lengths import PathSeries, path_lengths
 from explorer.figures.profile import ProfileSeries, profile, sites_lines
 from explorer.figures.race import race
+from explorer.figures.similarity import similarity
 from explorer.figures.theme import Arm, Theme, arm_colors, make_arms
 from explorer.figures.thin import thin
 
 __all__ = [
     "Arm",
+    "BlockSeries",
     "BoundarySeries",
+    "Counts",
     "CurveSeries",
+    "Each",
     "Ending",
     "Event",
+    "Panel",
+    "PathSeries",
     "ProfileSeries",
+    "Spread",
     "Theme",
     "alt_text",
     "arm_colors",
+    "attribution",
     "boundary",
+    "by_block",
     "by_depth",
+    "conductance",
+    "counts",
     "curves",
+    "distributions",
+    "each",
     "heatmap",
+    "histogram",
+    "lens",
     "make_arms",
     "outcomes",
+    "path_lengths",
     "profile",
     "race",
+    "ranking",
+    "similarity",
     "sites_lines",
+    "swaps",
     "thin",
 ]

@@ -6,7 +6,7 @@ biased: HSIC = tr(KHLH)/(n-1)^2, H the centring matrix (Kornblith et al. 2019, a
 1905.00414, section 3). With more features than examples it is near 1 for anything at all
 (Murphy et al. 2024, arXiv 2405.01012).
 debiased: the unbiased HSIC_1 of Song et al. 2012 (JMLR 13), averaged over minibatches before
-the ratio is taken (Nguyen et al. 2021, arXiv 2010.15327, section 2). It is computed as the
+the ratio is taken (Nguyen et al. 2021, arXiv 2010.15327). It is computed as the
 inner product of U-centred Gram matrices over n(n-3), the same number (Székely & Rizzo 2014,
 Annals of Statistics 42). The ratio may leave [0, 1] by chance.
 """

@@ -35,6 +35,11 @@ class Screen:
     narrow: bool = False
     show: tuple[str, ...] = ("profile", "curves", "heatmap")
 
+    @property
+    def look(self) -> dict[str, Any]:
+        """How a figure is drawn, as its keywords."""
+        return {"theme": self.theme, "narrow": self.narrow}
+
 
 def draw(name: str, scene: Scene, screen: Screen, note: str) -> go.Figure | None:
     """The figure called `name`, or None where the scene has nothing of the kind."""

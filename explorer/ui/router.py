@@ -2,14 +2,18 @@
 
 import streamlit as st
 
-from explorer.ui.pages import navigation
+from explorer.ui.pages import BRAND, menu, navigation
 
-st.set_page_config(page_title="Residual Explorer", layout="wide")
+page = navigation()
+st.set_page_config(page_title=f"{page.title} | {BRAND}", layout="wide")
+# Streamlit's header is empty, and must not lie over the navigation.
 st.html(
     """<style>
-    .stMainBlockContainer {padding-top: 3rem}
+    .stMainBlockContainer {padding-top: 0.5rem}
+    .stAppHeader {background: none; pointer-events: none}
     h1 {font-size: 2.1rem !important; padding-top: 0 !important}
-    .brand {position: absolute; top: -2rem; font-weight: 600; opacity: 0.75}
-    </style><div class="brand">Residual Explorer</div>"""
+    .page-link {color: inherit; text-underline-offset: 0.2em}
+    </style>"""
 )
-navigation().run()
+menu(page)
+page.run()

@@ -12,7 +12,9 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from explorer.ui import lab
+from explorer.registry import discover
+from explorer.ui import inside, lab
+from explorer.ui.inside.route import live_inside
 from explorer.ui.live import live_view
 from explorer.ui.live_race import live_race
 from explorer.ui.live_sweeps import live_sweeps
@@ -58,6 +60,8 @@ def explain(error: Exception) -> bool:
     return True
 
 
+discover(inside)  # every page adds itself to what the route below knows
+
 ROUTES = [
     Route("/live/view", live_view),
     Route("/live/runs", live_runs),
@@ -65,6 +69,7 @@ ROUTES = [
     Route("/export/{run:int}/{format}", export_run),
     Route("/live/race", live_race),
     Route("/live/sweeps", live_sweeps),
+    Route("/live/inside/{page}", live_inside),
     Route("/assets/plotly.min.js", plotly_js),
     Mount("/assets", Assets(directory=HERE / "assets")),
 ]

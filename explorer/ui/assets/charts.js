@@ -6,6 +6,7 @@
 import { applyTheme, html, mountable, setAttribute, setAttributes, setText } from "./dom.js";
 import { saveCsv, saveHtml, saveSvg } from "./downloads.js";
 import { makeFindings } from "./findings.js";
+import { linkChart } from "./focus.js";
 import { subscribe, wakeAll } from "./live.js";
 
 const NARROW = 700; // px, also in panel.css
@@ -90,6 +91,7 @@ function makeChart(id, plotlyUrl) {
   const node = html("section", { class: "card", "data-chart": id, "data-testid": `chart-${id}` });
   node.append(html("div", { class: "card-head" }, title, savers), picture);
   const drawing = { figure: null, next: null, busy: false, drawn: "", gone: false };
+  const link = linkChart(plot);
 
   for (const [format, save] of Object.entries(SAVERS)) {
     const button = html("button", { type: "button", class: "quiet-button" }, format);
@@ -112,6 +114,7 @@ function makeChart(id, plotlyUrl) {
         await nextFrame();
         await plotly.react(plot, figure.data, { ...figure.layout, autosize: true }, CONFIG);
         drawing.figure = figure;
+        link.drawn(figure);
         plot.classList.remove("skeleton");
       }
     } catch (error) {
@@ -145,6 +148,7 @@ function makeChart(id, plotlyUrl) {
     },
     remove() {
       drawing.gone = true;
+      link.end();
       if (window.Plotly) window.Plotly.purge(plot);
       node.remove();
     },

@@ -1,6 +1,7 @@
 /**
  * Play, pause, step, stop, reset; how far the run is; what happens. data = {url}.
- * A view may leave commands out of `controls`, whose buttons are then not there, and give
+ * A view may leave commands out of `controls`, whose buttons are then not there, nor is the bar
+ * where the first is left out, and give
  * `words` for the others and `progress` in place of what is said of steps.
  */
 
@@ -151,6 +152,9 @@ function show(root, parts, view) {
   const word = again ? "Play again" : LABELS[primary];
   setText(parts.play.querySelector(".word"), view.words?.[primary] ?? word);
   setEnabled(parts.play, controls[primary]);
+  const nothing = ["pause", "resume", "play"].every((name) => controls[name] === undefined);
+  setAttribute(parts.play, "hidden", nothing);
+  setAttribute(parts.progress, "hidden", nothing);
   for (const name of ["step", "stop", "reset"]) {
     setAttribute(parts[name], "hidden", controls[name] === undefined);
     setText(parts[name].querySelector(".word"), view.words?.[name] ?? LABELS[name]);
