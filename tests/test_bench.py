@@ -93,6 +93,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, executor: StandIn) -> None:
     monkeypatch.setattr("explorer.bench.live.view_url", lambda *_: "/live/view")
     monkeypatch.setattr("explorer.bench.racing.Training", FakeTraining)
     monkeypatch.setattr("explorer.bench.racing.race_url", lambda *_: "/live/race")
+    monkeypatch.setattr("explorer.bench.looking.served", lambda app: [figure(), figure()])
     monkeypatch.setattr("explorer.bench.sweeping.two_workers", lambda store: inside())
     monkeypatch.setattr("explorer.bench.sweeping.TwoThreads", FakeProcess)
 

@@ -11,10 +11,13 @@ Report = Callable[[int, int], object]  # (done, total); it may raise to cancel
 @contextmanager
 def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
     """Inside, `module` is in training or evaluation mode; then every part is as it was."""
-    before = [(part, part.training) for part in module.modules()]
+    before = [part for part in module.modules() if part.training != training]
+    if not before:  # telling every part what it is already takes as long as a layer or two
+        yield
+        return
     module.train(training)
     try:
         yield
     finally:
-        for part, mode in before:
-            part.training = mode
+        for part in before:
+            part.training = not training

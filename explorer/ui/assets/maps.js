@@ -119,6 +119,7 @@ export const mount = mountable("maps", (root) => {
     }
     if (news) drawAll();
     else go(state.at);
+    setAttribute(root, "data-image", maps.image);
   };
   const look = () => {
     const theme = applyTheme(root);

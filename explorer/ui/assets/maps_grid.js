@@ -38,7 +38,8 @@ export function makeGrid(hear) {
   return {
     node,
     show(maps, limits, palette, chosen) {
-      const form = JSON.stringify(maps.arms.map(({ name, color, blocks }) => [name, color, blocks.length]));
+      const formOf = ({ name, color, blocks }) => [name, color, blocks.length];
+      const form = JSON.stringify(maps.arms.map(formOf));
       if (form !== state.form) {
         for (const row of state.rows) seen.unobserve(row.node);
         state.rows = build(head, body, maps.arms);
@@ -144,7 +145,8 @@ function makeRow(number, arms) {
 }
 
 function armName({ name, color }) {
-  const node = html("span", { class: "maps-of", "aria-hidden": "true" }, html("span", { class: "swatch" }), name);
+  const about = { class: "maps-of", "aria-hidden": "true" };
+  const node = html("span", about, html("span", { class: "swatch" }), name);
   if (CSS.supports("color", color)) node.style.setProperty("--arm", color);
   return node;
 }

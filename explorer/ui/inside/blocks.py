@@ -121,7 +121,7 @@ def _maps(scene: Scene, found: list[Json | None], block: int) -> Json | None:
         for arm, one, maps in zip(scene.arms, scene.weights, found, strict=True)
         if maps is not None
     ]
-    return {"arms": arms, "block": block} if arms else None
+    return {"arms": arms, "block": block, "image": scene.choice.image} if arms else None
 
 
 def _of_arm(scene: Scene, index: int, maps: Json, block: int) -> dict[str, Any]:
