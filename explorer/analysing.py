@@ -26,7 +26,8 @@ def analyse(
 
     A network is a stored run and a step, "12@100", or a spec, "resnet-56,width=8,steps=300", with
     the step behind an @, the last one if none is given. Analyses and their options are those of
-    explorer/analyses. What the store has is not computed again. ValueError of one line.
+    explorer/analyses. What the store has is not computed again.
+    ValueError or StoreError of one line.
     """
     store = store or Store()
     asked = inquiry(what, *(find(store, text) for text in networks), **options)

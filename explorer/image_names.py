@@ -73,6 +73,7 @@ def _unpacked(text: str, info: DatasetInfo) -> Levels:
         content = unpacker.decompress(base64.urlsafe_b64decode(text.encode()), size + 1)
     except (binascii.Error, zlib.error, ValueError):
         content = b""
-    if len(content) != size:
-        raise SpecError("image", f"pixels:{text[:20]}", f"the levels of an image of {info.shape}")
+    if len(content) != size or max(content) > info.brightest:
+        allowed = f"levels from 0 to {info.brightest} of an image of {info.shape}"
+        raise SpecError("image", f"pixels:{text[:20]}", allowed)
     return np.frombuffer(content, np.uint8).reshape(info.shape)

@@ -25,8 +25,7 @@ class Asked:
     number: int
     worker: Worker | None
     future: "Future[Json]" = field(default_factory=Future)
-    done: int = 0
-    total: int = 0
+    progress: tuple[int, int] = (0, 0)  # done, of how many
 
     def cancel(self) -> None:
         """Have the worker give it up; its future then raises ValueError("cancelled")."""
@@ -61,10 +60,7 @@ class Lane:
         if reply["id"] not in self.asked:
             return
         if reply["event"] == "counted":
-            self.asked[reply["id"]].done, self.asked[reply["id"]].total = (
-                reply["done"],
-                reply["all"],
-            )
+            self.asked[reply["id"]].progress = (reply["done"], reply["all"])
             return
         future = self.asked.pop(reply["id"]).future
         if "error" in reply:

@@ -44,6 +44,8 @@ if weights:
         lambda block: choose_inside(replace(current_inside(), block=block)),
     )
     pick_word("What is drawn by block", "what", blocks.WORDS_OF_QUANTITY)
+    others = {"0": "the networks above", "1": "and the program's other depths"}
+    pick_word("Of", "others", others)
     charts("inside", url, blocks.figures_of(weights), wide=("quantity",))
     guides.held_fixed(weights)
     reading_guide(guides.BLOCKS, guides.BLOCKS_SOURCES)

@@ -13,6 +13,8 @@ from explorer.ui.inside.controls import network_rows, pick_word, progress_bar, r
 from explorer.ui.inside.state import current_inside, inside_url
 from explorer.ui.pages import question
 
+WIDTH = 357  # px; three beside each other
+
 st.title(question(Path(__file__)))
 st.caption(
     "Each square compares two blocks by the test images that they find alike. A large square of "
@@ -26,6 +28,10 @@ if weights:
     with st.container(horizontal=True, gap="medium"):
         pick_word("Estimate", "debiased", {"1": "Debiased", "0": "Biased"})
         pick_word("Features", "pooled", {"1": "Channel means", "0": "Every pixel"})
-    charts("similarity", url, similarity.FIGURES, wide=())
+    shown = similarity.FIGURES if len(weights) > 1 else similarity.FIGURES[:1]
+    with st.container(horizontal=True, gap="medium"):
+        for name in shown:
+            with st.container(width=WIDTH):
+                charts(f"similarity_{name}", url, (name,), wide=(name,))
     guides.held_fixed(weights)
     reading_guide(guides.SIMILARITY, guides.SIMILARITY_SOURCES)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer.ui.components import charts
 from explorer.ui.inside import guides, lesions
-from explorer.ui.inside.controls import network_rows, pick_word, progress_bar, reading_guide
+from explorer.ui.inside.controls import network_rows, progress_bar, reading_guide
 from explorer.ui.inside.state import current_inside, inside_url
 from explorer.ui.lesion_panels import lesions as rows_of_blocks
 from explorer.ui.pages import question
@@ -24,9 +24,9 @@ weights = network_rows("lesions", choice)
 if weights:
     url = inside_url("lesions", choice, lesions.figures_of(weights))
     progress_bar("lesions", url)
-    pick_word("A press", "mode", {"delete": "Deletes a block", "swap": "Swaps two blocks"})
+    lesions.controls(weights)
     rows_of_blocks("lesions", url, lesions.set_order, [lesions.blocks_of(one) for one in weights])
-    lesions.controls(choice, weights)
+    lesions.choose_harm()
     charts("charts", url, lesions.figures_of(weights), wide=("each",))
     guides.held_fixed(weights)
     reading_guide(guides.LESIONS, guides.LESIONS_SOURCES)

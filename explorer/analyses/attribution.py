@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.analyses.base import ANALYSES, Json, Subject, numbers, one, whole
+from explorer.analyses.base import ANALYSES, Json, Subject, finite, numbers, one, whole
 from explorer.analyses.pictures import image_of, on_screen
 from explorer.inside.maps import reading
 from explorer.inside.mode import Report
@@ -26,8 +26,8 @@ def attribution(subjects: tuple[Subject, ...], options: Json, report: Report) ->
     `values` (C, H, W), (H, W) or (H', W') as the method gives them, float32 in base 64 with
     `shape`; of conductance the map of the block `block`, summed over its channels, with the
     sums of what speaks for the class (`positive`) and against it (`negative`) by block, and each
-    block's `errors`. `change`, `error` and `settings` as in explorer.inside.attributed; `caveats`
-    are sentences, and `unsafe` those of methods that are not offered.
+    block's `errors`. `change`, `error` and `settings` as in explorer.inside.attributed, None where
+    a number is not finite; `caveats` are sentences, `unsafe` those of methods not offered.
     """
     # Captum takes half a second to import, which no other question should wait for.
     from explorer.inside.caveats import REWRITING, caveats
@@ -51,7 +51,7 @@ def attribution(subjects: tuple[Subject, ...], options: Json, report: Report) ->
         "label": None if label is None else names[label],
         "read_as": names[int(logits.argmax())],
         "target": names[target],
-        "logit": float(logits[target]),
+        "logit": finite(float(logits[target])),
         "caveats": list(said),
         "unsafe": {name: lines for name, lines in unsafe.items() if lines},
         **_computed(subject, image, method, target, options, report),
@@ -77,7 +77,8 @@ def _computed(
     elif method == "grad_cam":
         single = captum_methods.grad_cam(network, image, target, block)
     elif method == "occlusion":
-        window = whole(options, "window", 3, min(image.shape[-2:]))
+        sides = image.shape[2:] or (3,)  # points have none, and are refused by the method
+        window = whole(options, "window", 3, min(sides))
         single = captum_methods.occlusion(network, image, target, window=window, report=report)
     else:
         single = captum_methods.neuron_gradient(
@@ -91,8 +92,8 @@ def _single(found: "Attribution") -> Json:
     return {
         "values": base64.b64encode(values.tobytes()).decode(),
         "shape": list(values.shape),
-        "change": found.change,
-        "error": found.error,
+        "change": finite(found.change),
+        "error": finite(found.error),
         "seconds": found.seconds,
         "settings": dict(found.settings),
     }
@@ -106,11 +107,12 @@ def _summed(found: "Attribution") -> "Attribution":
 
 def _by_block(several: "Sequence[Attribution]") -> Json:
     values = [one.values.astype(np.float64) for one in several]
+    errors = np.array([one.error for one in several], np.float64)
     return {
-        "positive": numbers(np.array([one[one > 0].sum() for one in values])),
-        "negative": numbers(np.array([one[one < 0].sum() for one in values])),
-        "errors": [one.error for one in several],
-        "error": max(one.error or 0.0 for one in several),
+        "positive": numbers(np.array([np.maximum(one, 0).sum() for one in values])),
+        "negative": numbers(np.array([np.minimum(one, 0).sum() for one in values])),
+        "errors": numbers(errors),
+        "error": finite(float(errors.max())),
         "seconds": sum(one.seconds for one in several),
     }
 

@@ -39,6 +39,11 @@ def numbers(values: NDArray[Any]) -> Any:
     return [float(value) if math.isfinite(value) else None for value in values.tolist()]
 
 
+def finite(value: float | None) -> float | None:
+    """The number, or None where JSON has no word for it."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 def packed(values: NDArray[np.float32]) -> Json:
     """A map for the screen: its shape, its largest size, and values in 127 steps either way.
 
@@ -48,7 +53,8 @@ def packed(values: NDArray[np.float32]) -> Json:
     """
     finite = bool(np.isfinite(values).all())
     peak = float(np.abs(values).max()) if finite and values.size else 0.0
-    scaled = values / peak * LEVELS if peak > 0 else np.zeros(values.shape)
+    # In float64: the share of a small value in a large peak may leave the range of float32.
+    scaled = values.astype(np.float64) / peak * LEVELS if peak > 0 else np.zeros(values.shape)
     steps = np.where(np.abs(scaled) < 1, np.sign(scaled), np.rint(scaled))
     q = base64.b64encode(steps.astype(np.int8).tobytes()).decode()
     return {"shape": list(values.shape), "peak": peak if finite else None, "q": q}

@@ -32,7 +32,7 @@ def lesion(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json
     subject = one(subjects)
     network = subject.network
     count = len(network.blocks)
-    order = options.get("order") or list(range(1, count + 1))
+    order = options.get("order", list(range(1, count + 1)))
     _check_order(network, order)
     gone = [place for place, runs in enumerate(order, 1) if runs == 0]
     route = list(without(network, gone))

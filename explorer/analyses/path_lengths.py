@@ -10,7 +10,9 @@ MOST_DRAWS = 200
 
 
 def path_lengths(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
-    """Path gradients on the run's first training batch, in training mode; arrays by length.
+    """Path gradients on as many of the first training examples as the run has in a batch.
+
+    In training mode; arrays by length.
 
     `draws` random paths a length, drawn from the run's seed. See explorer.inside.paths.
     """

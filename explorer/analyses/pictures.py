@@ -1,6 +1,7 @@
 """The image that a name means, as a network reads it and as a screen shows it."""
 
 import base64
+import binascii
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,10 @@ def upload(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json
     info = one(subjects).data.info
     if info.kind != "image":
         raise SpecError("image", "a picture", "this network reads points, not images")
-    content = base64.b64decode(str(options.get("content", "")))
+    try:
+        content = base64.b64decode(str(options.get("content", "")), validate=True)
+    except (binascii.Error, ValueError):
+        raise SpecError("content", options.get("content"), "base 64 of an image file") from None
     if len(content) > MOST_UPLOADED:
         raise SpecError("image", f"{len(content)} bytes", f"at most {MOST_UPLOADED}")
     pixels: Any = picture(content, "image", info.shape[-1]).astype(np.float64)

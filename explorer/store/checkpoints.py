@@ -38,7 +38,8 @@ def is_kept(step: int) -> bool:
 
 def snapshots(run_id: int) -> dict[int, Path]:
     """The files of the run's weights by step, the latest checkpoint's among them."""
-    found = {int(path.stem): path for path in (folder() / str(run_id)).glob("[0-9]*.safetensors")}
+    paths = (folder() / str(run_id)).glob("*.safetensors")
+    found = {int(path.stem): path for path in paths if path.stem.isdecimal()}
     step = step_of(run_id)
     return dict(sorted((found | ({step: latest(run_id)} if step else {})).items()))
 
@@ -78,8 +79,8 @@ def remove(run_id: int) -> None:
 
 
 def largest_id() -> int:
-    """The largest run id of any checkpoint file; 0 if there is none."""
-    names = (path.stem for path in folder().glob("*.safetensors"))
+    """The largest run id of any checkpoint or snapshot; 0 if there is none."""
+    names = (path.stem for path in folder().glob("*"))
     return max((int(name) for name in names if name.isdecimal() and len(name) < 18), default=0)
 
 

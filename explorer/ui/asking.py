@@ -6,7 +6,7 @@ What has been answered is kept by content: in memory, and what took long in the 
 import contextlib
 import threading
 import time
-from concurrent.futures import TimeoutError
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +20,8 @@ from explorer.ui.lab import Lab
 State = Literal["done", "recorded", "running", "cancelled", "failed"]
 KIND = "inside"  # of these entries in the store's cache
 DAY = 86_400.0
+MOST_ENDED = 1000  # questions whose failure is remembered
+UNWANTED = 15.0  # seconds after which a slow question that nobody looks at lets others go first
 
 
 @dataclass(frozen=True)
@@ -41,32 +43,44 @@ class Found:
 
 @dataclass
 class Open:
-    """A question under way, and when its first progress was seen."""
+    """A question under way, when it was last looked at, and when its progress was first seen."""
 
     asked: Asked
+    slow: bool
+    seen: float = 0.0
     began: float = 0.0
-    done_then: int = 0
+    share_then: float | None = None
 
-    def seconds_left(self) -> float | None:
-        """Estimated from the progress so far; None before there is enough of it."""
-        done, now = self.asked.done, time.monotonic()
-        if done == 0:
+    def found(self) -> Found:
+        """How far it is."""
+        done, total = self.asked.progress
+        left = self._seconds_left(done / total) if total else None
+        return Found("running", None, done, total, left)
+
+    def _seconds_left(self, share: float) -> float | None:
+        """Estimated from the share done so far; None before there is enough of it.
+
+        Of shares, not counts, for an analysis of several parts may count each in its own steps.
+        """
+        now = time.monotonic()
+        if self.share_then is None:
+            self.began, self.share_then = now, share
+        if share <= self.share_then:
             return None
-        if self.began == 0.0:
-            self.began, self.done_then = now, done
-        if done == self.done_then:
-            return None
-        return (self.asked.total - done) * (now - self.began) / (done - self.done_then)
+        return (1 - share) * (now - self.began) / (share - self.share_then)
 
 
 @dataclass
 class Asking:
-    """All questions of this process's visitors; one for all, so that none is put twice."""
+    """All questions of this process's visitors; one for all, so that none is put twice.
+
+    Any thread may call it.
+    """
 
     lab: Lab
     kept: "Kept[Json]" = field(default_factory=lambda: Kept(seconds=DAY, most=256))
     open: dict[str, Open] = field(default_factory=dict)
-    ended: dict[str, tuple[State, str]] = field(default_factory=dict)
+    ended: dict[str, Found] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def get(self, inquiry: Inquiry, patience: float = 0.0, slow: bool = True) -> Found:
@@ -74,55 +88,82 @@ class Asking:
 
         One that failed or was cancelled stays so until `again`.
         """
-        key = inquiry.key
-        known = self._known(key, slow)
+        known = self._at_hand(inquiry.key) or self._stored(inquiry.key, slow)
         if known is not None:
             return known
         with self.lock:
-            if key in self.ended:
-                state, error = self.ended[key]
-                return Found(state, error=error)
-            question = self.open.get(key)
+            known = self._at_hand(inquiry.key)  # it may have come meanwhile
+            if known is not None:
+                return known
+            question = self.open.get(inquiry.key)
             if question is None:
-                question = self.open[key] = Open(self.lab.executor.ask(inquiry.question, slow))
-        try:
-            answer = question.asked.future.result(timeout=patience)
-        except TimeoutError:
-            asked = question.asked
-            return Found("running", None, asked.done, asked.total, question.seconds_left())
-        except ValueError as error:
-            return self._refused(key, str(error))
-        return self._answered(key, answer, slow)
+                asked = self.lab.executor.ask(inquiry.question, slow)
+                question = self.open[inquiry.key] = Open(asked, slow)
+            question.seen = time.monotonic()
+        wait([question.asked.future], timeout=patience)
+        self._tidy(slow)
+        if question.asked.future.done():
+            return self._settled(inquiry.key, question)
+        return question.found()
 
-    def _known(self, key: str, slow: bool) -> Found | None:
+    def _at_hand(self, key: str) -> Found | None:
+        """What is known without a look into the store."""
         recorded = recorded_answers().answers.get(key)
         if recorded is not None:
             return Found("recorded", recorded)
         with self.kept.lock:
             kept = self.kept.made.get(key)
-        if kept is not None:
-            return Found("done", kept[1])
+            if kept is not None:
+                self.kept.made.move_to_end(key)  # what is looked at stays longest
+                return Found("done", kept[1])
+        return self.ended.get(key)
+
+    def _stored(self, key: str, slow: bool) -> Found | None:
+        if not slow or key in self.open:
+            return None
         stored = None
-        if slow:
-            with contextlib.suppress(StoreError):
-                stored = self.lab.store.cache_get(KIND, key)
-        return None if stored is None else self._answered(key, stored, slow=False)
+        with contextlib.suppress(StoreError):
+            stored = self.lab.store.cache_get(KIND, key)
+        return None if stored is None else Found("done", self.kept.get(key, lambda: stored))
 
-    def _answered(self, key: str, answer: Json, slow: bool) -> Found:
-        self.kept.get(key, lambda: answer)
+    def _settled(self, key: str, question: Open) -> Found:
+        """What came of a question that has been answered; kept by whoever sees it first."""
+        error = question.asked.future.exception()
+        if error is None:
+            found = Found("done", question.asked.future.result())
+        else:
+            found = Found("cancelled" if str(error) == CANCELLED else "failed", error=str(error))
         with self.lock:
-            self.open.pop(key, None)
-        if slow:
+            first = self.open.get(key) is question
+            if first:
+                self._keep(key, found)
+                del self.open[key]
+        if first and question.slow and found.answer is not None:
             with contextlib.suppress(StoreError):  # a full disk: it is computed again next time
-                self.lab.store.cache_put(KIND, key, answer)
-        return Found("done", answer)
+                self.lab.store.cache_put(KIND, key, found.answer)
+        return found
 
-    def _refused(self, key: str, error: str) -> Found:
-        state: State = "cancelled" if error == CANCELLED else "failed"
+    def _keep(self, key: str, found: Found) -> None:
+        answer = found.answer
+        if answer is not None:
+            self.kept.get(key, lambda: answer)
+            return
+        self.ended[key] = found
+        while len(self.ended) > MOST_ENDED:
+            del self.ended[next(iter(self.ended))]
+
+    def _tidy(self, slow: bool) -> None:
+        """Keep answers that nobody came back for; if somebody waits for a slow one, give up those
+        that nobody has looked at for a while: they are asked anew when somebody does.
+        """
         with self.lock:
-            self.open.pop(key, None)
-            self.ended[key] = (state, error)
-        return Found(state, error=error)
+            for key, question in list(self.open.items()):
+                unwanted = time.monotonic() - question.seen > UNWANTED
+                if question.asked.future.done():
+                    self._settled(key, question)
+                elif slow and question.slow and unwanted:
+                    del self.open[key]
+                    self._cancel(question)
 
     def cancel(self, inquiries: "list[Inquiry]") -> None:
         """Give these up, if they are under way."""
@@ -130,7 +171,11 @@ class Asking:
             for inquiry in inquiries:
                 question = self.open.get(inquiry.key)
                 if question is not None:
-                    question.asked.cancel()
+                    self._cancel(question)
+
+    def _cancel(self, question: Open) -> None:
+        with self.lab.executor.lock:  # one thread at a time speaks to a worker
+            question.asked.cancel()
 
     def again(self, inquiries: "list[Inquiry]") -> None:
         """Let those be asked anew that failed or were cancelled."""

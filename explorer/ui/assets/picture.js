@@ -1,8 +1,9 @@
 /**
  * The image that the blocks are shown: one of the data's, or one drawn here. data = {url}; the
- * view has picture: {chosen, shape: [C, H, W], drawable, label, samples: [{id, label, said?,
- * pixels}], current: {pixels}}, pixels base64 of uint8, C * H * W of them. The event "picture"
- * has {id, seq}, the id "test:17" or "drawn:" and a sign a pixel, see picture_drawing.js.
+ * view has picture: {chosen, shape: [C, H, W], drawable, label, said?, samples: [{id, label, said?,
+ * pixels}], current: {pixels}}, pixels base64 of uint8, C * H * W of them; `said` is what the image
+ * is and is read as, in words. The event "picture" has {id, seq}, the id "test:17" or "drawn:" and
+ * a sign a pixel, see picture_drawing.js.
  */
 
 import { applyTheme, html, mountable, setAttribute, setText } from "./dom.js";
@@ -138,9 +139,9 @@ function build() {
 
   const show = ({ picture, id, over: isOver, levels }) => {
     const [, height, width] = picture.shape;
-    const label = id === picture.chosen ? picture.label : labelOf(picture, id);
-    const name = nameOf(id, label);
-    setText(title, name);
+    const settled = id === picture.chosen;
+    const name = nameOf(id, settled ? picture.label : labelOf(picture, id));
+    setText(title, settled ? (picture.said ?? name) : `${name}: being read`);
     setAttribute(frame, "data-drawable", picture.drawable);
     for (const one of [tools, said]) setAttribute(one, "hidden", !picture.drawable);
     setAttribute(over, "hidden", levels !== null);

@@ -7,10 +7,12 @@
 
 import "./lesion_style.js";
 import { applyTheme, html, mountable, setAttribute, setAttributes, setText } from "./dom.js";
+import { percent } from "./lesion_rules.js";
 import { subscribe } from "./live.js";
 import { lengthColor, lowered, makeDrawings } from "./unravelled_graph.js";
 
 const TERMS = "The terms add up to the output if every F is linear.";
+const SHARES = "Each term as a share of the output, with random linear F.";
 
 export const mount = mountable("unravelled", (root) => {
   const said = html("p", { class: "unravelled-said" });
@@ -106,7 +108,8 @@ export const mount = mountable("unravelled", (root) => {
       Object.assign(chosen, { pinned: null, over: null });
       scroller.replaceChildren(...state.drawings.nodes);
       items = paths.map((path, index) => makeItem(path, index, n));
-      const note = html("p", { class: "length-name quiet" }, TERMS);
+      const known = paths.some((path) => Number.isFinite(path.value));
+      const note = html("p", { class: "length-name quiet" }, known ? SHARES : TERMS);
       list.replaceChildren(note, ...byLength(items, paths));
       place();
     }
@@ -155,7 +158,7 @@ function byLength(items, paths) {
   });
 }
 
-/** A number to three digits; nothing where there is none. */
+/** A share of the output in percent; nothing where there is none. */
 function valueText(value) {
-  return Number.isFinite(value) ? value.toPrecision(3).replace("-", "−") : "";
+  return Number.isFinite(value) ? percent(value) : "";
 }

@@ -4,7 +4,7 @@ import { setAttribute, setAttributes, svg } from "./dom.js";
 
 const LEFT = 34; // px to the copies of x
 const RIGHT = 40; // and from the output
-const [NARROWEST, WIDEST] = [46, 190]; // px from column to column
+const [NARROWEST, WIDEST] = [46, 260]; // px from column to column
 const TALLEST = [0, 56, 48, 40, 27, 21, 18]; // px from row to row, by the number of blocks
 const SERIES = { height: 76, trunk: 56, caption: 14 };
 const TOP = 34;

@@ -66,12 +66,12 @@ def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str
 
 def controls(choice: InsideChoice, weights: tuple[Weights, ...]) -> None:
     """The methods on show, the class that is asked about, and the block."""
+    st.session_state["methods"] = list(methods_of(choice))
+    st.pills(
+        "Methods", list(METHODS), key="methods", selection_mode="multi",
+        format_func=METHODS.__getitem__, on_change=_set_methods,
+    )  # fmt: skip
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        st.session_state["methods"] = list(methods_of(choice))
-        st.pills(
-            "Methods", list(METHODS), key="methods", selection_mode="multi",
-            format_func=METHODS.__getitem__, on_change=_set_methods,
-        )  # fmt: skip
         st.session_state["target"] = choice.number("target")
         with st.container(width=WIDTH_OF_FIELD):
             st.selectbox(

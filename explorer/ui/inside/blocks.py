@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer import figures
+from explorer.experiments.inside_reference import SPECS
 from explorer.figures import BlockSeries, Spread
 from explorer.inquiry import inquiry
-from explorer.ui.inside.route import PAGES, Ask, Json, Page, Scene
+from explorer.ui.inside.route import PAGES, Ask, Json, Page, Scene, arms_of
 from explorer.ui.inside.state import InsideChoice
-from explorer.weights import Weights
+from explorer.ui.lab import lab
+from explorer.weights import Weights, find
 from explorer.wording import percent
 
 KINDS = {"x": "x", "residual": "F(x)", "output": "output"}
@@ -27,6 +29,8 @@ WORDS_OF_QUANTITY = {
     "lens_accuracy": "If it ended here: accuracy",
     "lens_confidence": "If it ended here: this image",
 }
+STORED = {"test": "Test", "train": "Training"}  # what an image's id begins with
+OWN = {"drawn": "Your drawing"}
 EACH = ("histogram", "spread", "lens")  # of every network on show
 
 
@@ -35,9 +39,17 @@ def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str
     asks = {"examples": Ask(inquiry("samples", weights[0]), slow=False)}
     for index, one in enumerate(weights):
         asks[f"maps {index}"] = Ask(inquiry("maps", one, image=choice.image), slow=False)
-    for index, one in enumerate(weights):
+    for index, one in enumerate((*weights, *_others(choice, weights))):
         asks[f"responses {index}"] = Ask(inquiry("responses", one))
     return asks
+
+
+def _others(choice: InsideChoice, weights: tuple[Weights, ...]) -> tuple[Weights, ...]:
+    """The program's networks that are not on show, where they are asked for: other depths."""
+    if choice.word("others") == "0":
+        return ()
+    own = (find(lab().store, text) for text in SPECS)
+    return tuple(one for one in own if one.key not in {shown.key for shown in weights})
 
 
 def figures_of(weights: tuple[Weights, ...]) -> tuple[str, ...]:
@@ -82,7 +94,8 @@ def picture(scene: Scene, found: list[Json | None]) -> Json | None:
         "chosen": scene.choice.image,
         "shape": first["shape"],
         "drawable": info.shape[0] == 1,
-        "label": said_of_image(scene, found),
+        "label": label_of(found),
+        "said": said_of_image(scene, found),
         "samples": [
             {
                 "id": sample["id"],
@@ -98,15 +111,27 @@ def picture(scene: Scene, found: list[Json | None]) -> Json | None:
 
 def said_of_image(scene: Scene, found: list[Json | None]) -> str:
     """What the image is, and what each network reads it as."""
-    known = [(arm, maps) for arm, maps in zip(scene.arms, found, strict=True) if maps]
-    label = next((maps["label"] for _, maps in known if maps["label"]), None)
-    parts = [f"This is {label}." if label else "Your own image."]
-    for arm, maps in known:
+    parts = []
+    for arm, maps in zip(scene.arms, found, strict=True):
+        if maps is None:
+            continue
         chances = [chance or 0.0 for chance in maps["probabilities"]]
         best = int(np.argmax(chances))
-        name = maps["class_names"][best]
-        parts.append(f"{arm.name} reads {name} ({percent(chances[best])}).")
-    return " ".join(parts)
+        parts.append(f"{arm.name} reads {maps['class_names'][best]} ({percent(chances[best])})")
+    return f"{_name_of(scene.choice.image, label_of(found))}: {', '.join(parts)}."
+
+
+def label_of(found: list[Json | None]) -> str | None:
+    """The name of the image's class; None for one of a visitor's own."""
+    return next((maps["label"] for maps in found if maps and maps["label"]), None)
+
+
+def _name_of(image: str, label: str | None) -> str:
+    part, _, number = image.partition(":")
+    if part not in STORED:
+        return OWN.get(part, "Your picture")
+    name = f"{STORED[part]} image {number}"
+    return f"{name}, labelled {label}" if label else name
 
 
 def _maps(scene: Scene, found: list[Json | None], block: int) -> Json | None:
@@ -164,7 +189,8 @@ def _quantity(scene: Scene, block: int) -> Any:
     """The chosen quantity by block, every arm a line."""
     name = scene.choice.word("what")
     series, examples = [], 0
-    for index, arm in enumerate(scene.arms):
+    arms = arms_of((*scene.weights, *_others(scene.choice, scene.weights)))
+    for index, arm in enumerate(arms):
         maps, known = scene.answer(f"maps {index}"), scene.answer(f"responses {index}")
         source = maps if name in OF_THE_IMAGE else known
         if source is None:

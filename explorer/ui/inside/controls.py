@@ -22,7 +22,7 @@ from explorer.ui.panels import escaped, trouble
 from explorer.ui.state import complain
 from explorer.weights import Weights, find, listed
 
-WIDTH_OF_NET, WIDTH_OF_STEP = 250, 170  # px
+WIDTH_OF_NET, WIDTH_OF_STEP = 212, 128  # px; side by side on a phone
 UPLOAD_PATIENCE = 20.0  # seconds
 
 
@@ -55,19 +55,20 @@ def _network(page: str, index: int, one: Weights, options: dict[str, Weights]) -
     key, step_key = f"net_{index}", f"net_step_{index}"
     st.session_state[key], st.session_state[step_key] = _name(one), one.step
     word = "Network" if index == 0 else "beside it"
-    with st.container(width=WIDTH_OF_NET):
-        st.selectbox(
-            word, list(options), key=key, on_change=_set_network, args=(page, index, key),
-            format_func=lambda name: _said(options[name]),
-            help="The program's own, trained on the digits, and the newest runs of this machine.",
-        )  # fmt: skip
-    if len(one.steps) > 1:
-        with st.container(width=WIDTH_OF_STEP):
-            st.select_slider(
-                "at step", one.steps, key=step_key, on_change=_set_network,
-                args=(page, index, key, step_key),
-                help="Weights are kept at steps 1, 3, 10, 30, 100 and so on, and at the last.",
+    with st.container(horizontal=True, gap="small", width="content", vertical_alignment="bottom"):
+        with st.container(width=WIDTH_OF_NET):
+            st.selectbox(
+                word, list(options), key=key, on_change=_set_network, args=(page, index, key),
+                format_func=lambda name: _said(options[name]),
+                help="The program's own, trained on the digits, and the newest runs here.",
             )  # fmt: skip
+        if len(one.steps) > 1:
+            with st.container(width=WIDTH_OF_STEP):
+                st.select_slider(
+                    "at step", one.steps, key=step_key, on_change=_set_network,
+                    args=(page, index, key, step_key),
+                    help="Weights are kept at steps 1, 3, 10, 30, 100 and so on, and at the last.",
+                )  # fmt: skip
 
 
 def _said(one: Weights) -> str:

@@ -18,7 +18,6 @@ from explorer.ui.inside.controls import pick_word
 from explorer.ui.inside.route import PAGES, Ask, Json, Page, Scene
 from explorer.ui.inside.state import InsideChoice, choose_inside, current_inside
 from explorer.weights import Weights
-from explorer.wording import percent
 
 HARMS = {
     "delete": "deleted",
@@ -58,18 +57,23 @@ def set_order(index: int, order: tuple[int, ...]) -> None:
     choose_inside(with_order(current_inside(), index, order))
 
 
-def controls(choice: InsideChoice, weights: tuple[Weights, ...]) -> None:
-    """What is done to each block alone, BatchNorm's statistics, and blocks drawn by lot."""
+def controls(weights: tuple[Weights, ...]) -> None:
+    """What a press does, BatchNorm's statistics, and blocks drawn by lot."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        pick_word("Each block alone is", "harm", HARMS)
+        pick_word("A press", "mode", {"delete": "Deletes a block", "swap": "Swaps two blocks"})
         pick_word(
             "BatchNorm's statistics", "reestimate", {"0": "as trained", "1": "estimated anew"}
         )
         for index, one in enumerate(weights):
             st.button(
-                f"Delete another block of {one.label} at random", key=f"draw_{index}",
+                f"Delete one of {one.label} at random", key=f"draw_{index}",
                 on_click=_draw, args=(index, one),
             )  # fmt: skip
+
+
+def choose_harm() -> None:
+    """What is done to each block alone."""
+    pick_word("Each block alone is", "harm", HARMS)
 
 
 def _draw(index: int, one: Weights) -> None:
@@ -181,7 +185,7 @@ def _said(order: tuple[int, ...], found: Json | None) -> str:
         for word, places in (("deleted:", gone), ("another block runs in place", moved))
         if places
     ]
-    accuracy, intact = percent(found["accuracy"]), percent(found["intact"])
+    accuracy, intact = (f"{100 * found[name]:.1f} %" for name in ("accuracy", "intact"))
     if not parts:
         return f"test accuracy {accuracy}, intact"
     return f"test accuracy {accuracy} (intact {intact}); {'; '.join(parts)}"

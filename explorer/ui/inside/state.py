@@ -25,6 +25,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         *("response_std", "ratio", "cosine", "effective_rank", "dead_share"),
         *("probe_accuracy", "lens_accuracy", "lens_confidence"),
     ),
+    "others": ("0", "1"),
     "debiased": ("1", "0"),
     "pooled": ("1", "0"),
     "pair": ("both", "first", "second"),
