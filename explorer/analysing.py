@@ -3,9 +3,11 @@
 import contextlib
 from typing import Any
 
+from explorer.analyses import ANALYSES
 from explorer.answering import Answerer
 from explorer.inquiry import Inquiry, inquiry
 from explorer.inside.mode import Report
+from explorer.spec import SpecError
 from explorer.store import Store, StoreError
 from explorer.training import one_thread, resolve_device
 from explorer.weights import find
@@ -26,9 +28,11 @@ def analyse(
 
     A network is a stored run and a step, "12@100", or a spec, "resnet-56,width=8,steps=300", with
     the step behind an @, the last one if none is given. Analyses and their options are those of
-    explorer/analyses. What the store has is not computed again.
-    ValueError or StoreError of one line.
+    explorer/analyses. What the store has is not computed again. ValueError or StoreError of one
+    line.
     """
+    if what not in ANALYSES:
+        raise SpecError("analysis", what, f"choose one of {', '.join(ANALYSES)}")
     store = store or Store()
     asked = inquiry(what, *(find(store, text) for text in networks), **options)
     known = store.cache_get(KIND, asked.key)

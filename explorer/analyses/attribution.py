@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.analyses.base import ANALYSES, Json, Subject, finite, numbers, one, whole
+from explorer.analyses.base import Json, Subject, analysis, finite, numbers, one, whole
 from explorer.analyses.pictures import image_of, on_screen
 from explorer.inside.maps import reading
 from explorer.inside.mode import Report
@@ -20,6 +20,7 @@ METHODS = ("integrated_gradients", "grad_cam", "conductance", "occlusion", "neur
 MOST_STEPS = 1000
 
 
+@analysis("attribution", "image", "method", "target", "block", "steps", "window")
 def attribution(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """A map by `method` for the image `image` and the class `target`, by default the one read.
 
@@ -123,6 +124,3 @@ def _strongest(subject: Subject, image: Any, block: int) -> tuple[int, ...]:
         outputs = dict(subject.network.walk(image))
     output = outputs[f"block {block}"][0].cpu().numpy()
     return tuple(int(index) for index in np.unravel_index(int(output.argmax()), output.shape))
-
-
-ANALYSES.add("attribution", attribution)

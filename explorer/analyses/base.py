@@ -29,6 +29,25 @@ class Subject:
 
 Analysis = Callable[[tuple[Subject, ...], Json, Report], Json]
 ANALYSES: Registry[Analysis] = Registry("analysis")
+
+
+def analysis(name: str, *options: str) -> Callable[[Analysis], Analysis]:
+    """Add the function that follows to ANALYSES; SpecError for other options than these."""
+
+    def add(run: Analysis) -> Analysis:
+        def checked(subjects: tuple[Subject, ...], said: Json, report: Report) -> Json:
+            unknown = [option for option in said if option not in options]
+            if unknown:
+                allowed = f"{name} has {', '.join(options)}" if options else f"{name} has none"
+                raise SpecError("option", unknown[0], allowed)
+            return run(subjects, said, report)
+
+        ANALYSES.add(name, checked)
+        return run
+
+    return add
+
+
 LEVELS = 127  # of a map's values on either side of 0
 
 

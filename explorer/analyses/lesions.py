@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.analyses.base import ANALYSES, Json, Subject, numbers, one, whole
+from explorer.analyses.base import Json, Subject, analysis, numbers, one, whole
 from explorer.inside.lesions import (
     Drawn,
     OneByOne,
@@ -23,6 +23,7 @@ USUAL_DRAWS = 10
 COUNTS = 12  # different numbers of blocks, at most, so that deep networks take no longer
 
 
+@analysis("lesion", "order", "reestimate")
 def lesion(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """The score with the blocks of `order` in the blocks' places, 0 for a deleted one.
 
@@ -74,6 +75,7 @@ def _stage(network: Network, number: int) -> int:
     return sum(changes_shape(block) for block in network.all_blocks[:number])
 
 
+@analysis("lesion_each", "harm", "place", "reestimate")
 def each(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """Every block lesioned alone; `harm` is delete, zero or noise, `place` residual or output."""
     subject = one(subjects)
@@ -100,6 +102,7 @@ def _each(found: OneByOne) -> Json:
     }
 
 
+@analysis("lesion_some", "swap", "draws", "reestimate")
 def some(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """`draws` random sets of k blocks deleted, or k pairs of the same shape swapped (`swap`).
 
@@ -135,8 +138,3 @@ def _drawn(found: Drawn) -> Json:
         "errors": numbers(1 - found.accuracy),
         "reestimated": found.reestimated,
     }
-
-
-ANALYSES.add("lesion", lesion)
-ANALYSES.add("lesion_each", each)
-ANALYSES.add("lesion_some", some)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from explorer.analyses.base import ANALYSES, Json, Subject, numbers, one, packed
+from explorer.analyses.base import Json, Subject, analysis, numbers, one, packed
 from explorer.analyses.pictures import image_of, on_screen
 from explorer.inside.maps import BlockMaps, logit_lens, maps
 from explorer.inside.mode import Report
@@ -14,6 +14,7 @@ from explorer.inside.mode import Report
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
+@analysis("maps", "image")
 def block_maps(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """The maps of the image named `image`, what it is read as, and what F does to it by block.
 
@@ -77,6 +78,3 @@ def _turned(block: BlockMaps) -> tuple[float, float]:
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     found: NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), -1).numpy()
     return found
-
-
-ANALYSES.add("maps", block_maps)

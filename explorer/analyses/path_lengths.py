@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from explorer.analyses.base import ANALYSES, Json, Subject, numbers, one, whole
+from explorer.analyses.base import Json, Subject, analysis, numbers, one, whole
 from explorer.inside.mode import Report
 from explorer.inside.paths import effective_lengths, path_gradients
 
 MOST_DRAWS = 200
 
 
+@analysis("path_lengths", "draws")
 def path_lengths(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """Path gradients on as many of the first training examples as the run has in a batch.
 
-    In training mode; arrays by length.
-
-    `draws` random paths a length, drawn from the run's seed. See explorer.inside.paths.
+    In training mode; arrays by length, `draws` random paths of each, drawn from the run's seed.
+    See explorer.inside.paths.
     """
     subject = one(subjects)
     batch = subject.run.recipe.batch
@@ -29,6 +29,7 @@ def path_lengths(subjects: tuple[Subject, ...], options: Json, report: Report) -
     known = bool(np.isfinite(found.share).all())
     first, last = effective_lengths(found.share) if known else (0, len(found.share) - 1)
     return {
+        "lengths": list(range(len(found.norm))),
         "norm": numbers(found.norm),
         "error": numbers(found.error),
         "draws": found.draws.tolist(),
@@ -39,6 +40,3 @@ def path_lengths(subjects: tuple[Subject, ...], options: Json, report: Report) -
         "last": last,
         "examples": min(batch, len(subject.data.x_train)),
     }
-
-
-ANALYSES.add("path_lengths", path_lengths)

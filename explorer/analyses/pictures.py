@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explorer.analyses.base import ANALYSES, Json, Subject, one
+from explorer.analyses.base import Json, Subject, analysis, one
 from explorer.data.pictures import picture
 from explorer.image_names import check_image, example_of, levels_of, packed_name
 from explorer.inside.maps import reading
@@ -42,6 +42,7 @@ def on_screen(subject: Subject, x: Tensor) -> list[str | None]:
     return [base64.b64encode(image.tobytes()).decode() for image in pixels]
 
 
+@analysis("samples")
 def samples(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """Examples to choose from: of each class the first, then those the network reads wrongly.
 
@@ -70,6 +71,7 @@ def samples(subjects: tuple[Subject, ...], options: Json, report: Report) -> Jso
     }
 
 
+@analysis("upload", "content")
 def upload(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """An uploaded file, cut and scaled to the data's images: {"image": its name}.
 
@@ -91,7 +93,3 @@ def upload(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json
         pixels = 255 - grey if np.median(grey) > 127 else grey
     levels = np.rint(pixels / 255 * info.brightest).astype(np.uint8)
     return {"image": packed_name(levels)}
-
-
-ANALYSES.add("samples", samples)
-ANALYSES.add("upload", upload)

@@ -1,6 +1,6 @@
 """What every block does on the whole test set, and what can be read off its output."""
 
-from explorer.analyses.base import ANALYSES, Json, Subject, numbers, one
+from explorer.analyses.base import Json, Subject, analysis, numbers, one
 from explorer.inside.linear_probe import linear_probe
 from explorer.inside.maps import logit_lens
 from explorer.inside.mode import Report
@@ -9,6 +9,7 @@ from explorer.inside.responses import responses
 PARTS = 3  # that take about the same time
 
 
+@analysis("responses")
 def block_responses(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """Responses, linear probe and logit lens over the test set, by layer, block and site.
 
@@ -43,6 +44,3 @@ def block_responses(subjects: tuple[Subject, ...], options: Json, report: Report
         "probe_accuracy": numbers(probe.test_accuracy),
         "lens_accuracy": list(right.values()),
     }
-
-
-ANALYSES.add("responses", block_responses)

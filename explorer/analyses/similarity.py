@@ -1,6 +1,6 @@
 """How alike the blocks of one network, or of two, see the test set: linear CKA."""
 
-from explorer.analyses.base import ANALYSES, Json, Subject, numbers, whole
+from explorer.analyses.base import Json, Subject, analysis, numbers, whole
 from explorer.inside.cka import block_similarity
 from explorer.inside.mode import Report
 from explorer.spec import SpecError
@@ -9,6 +9,7 @@ MOST_EXAMPLES = 10_000
 USUAL = 1000
 
 
+@analysis("similarity", "examples", "debiased", "pooled")
 def similarity(subjects: tuple[Subject, ...], options: Json, report: Report) -> Json:
     """CKA between all blocks, `matrix` (block of the first, block of the last network).
 
@@ -35,6 +36,3 @@ def similarity(subjects: tuple[Subject, ...], options: Json, report: Report) -> 
         "debiased": found.debiased,
         "pooled": found.pooled,
     }
-
-
-ANALYSES.add("similarity", similarity)

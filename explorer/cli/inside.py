@@ -10,8 +10,10 @@ from rich.table import Table
 from explorer.cli.show import Device, Home, Json, err, one_line_errors, out, print_json, use_store
 from explorer.spec import SpecError
 
-LISTED = ("sites", "blocks", "layers", "counts")  # what names the rows of a table
+LISTED = ("sites", "blocks", "layers", "counts", "lengths")  # what names the rows of a table
+ORDERS = ("ranked",)  # lists as long as a column whose entries are not those of its rows
 WIDEST = 60  # characters of a value that is not a column
+LONG = "--json prints it"
 
 
 @one_line_errors
@@ -36,7 +38,8 @@ def inside(
 
     use_store(store)
     options = dict(_option(text) for text in option or [])
-    with Progress(console=err, transient=True, disable=as_json) as bar:
+    quiet = as_json or not err.is_terminal
+    with Progress(console=err, transient=True, disable=quiet) as bar:
         task = bar.add_task(what, total=None)
 
         def report(done: int, total: int) -> None:
@@ -65,15 +68,15 @@ def _show(answer: dict[str, Any]) -> None:
         columns = {
             name: values
             for name, values in answer.items()
-            if name not in shown and _is_column(values, len(answer[rows]))
+            if name not in (*shown, *ORDERS) and _is_column(values, len(answer[rows]))
         }
         shown |= set(columns)
         if len(columns) > 1:
             _table(rows, columns)
     for name, value in answer.items():
-        text = str(value)
-        if name not in shown and len(text) <= WIDEST:
-            out.print(f"{name}: {text}", markup=False)
+        if name not in shown:
+            text = str(value)
+            out.print(f"{name}: {text if len(text) <= WIDEST or name in ORDERS else LONG}", markup=False)
 
 
 def _is_column(values: Any, length: int) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from explorer import figures
 from explorer.figures import Panel
+from explorer.image_names import check_image
 from explorer.inquiry import inquiry
 from explorer.spec import SpecError
 from explorer.ui.inside.blocks import blocks_of, chosen_block, picture
@@ -42,21 +43,37 @@ def methods_of(choice: InsideChoice) -> tuple[str, ...]:
     return said or USUAL
 
 
+def fits(method: str, one: Weights) -> bool:
+    """Whether that network has what the method covers or weighs: an image, a block's maps."""
+    if method == "occlusion":
+        return one.spec.data.info.kind == "image"
+    return method != "grad_cam" or one.spec.network.family == "resnet"
+
+
 def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str, Ask]:
-    """Every method for every network, and images of the first one's data."""
+    """Every method for every network that it fits, and images of the first one's data.
+
+    SpecError for an image or a class that this data has not.
+    """
+    check_image(choice.image, weights[0].spec.data.info)
+    target = _target(choice, weights[0])
     asks = {
-        "examples": Ask(inquiry("samples", weights[0]), slow=False),
+        "example images": Ask(inquiry("samples", weights[0]), slow=False),
         **{
-            f"maps {index}": Ask(inquiry("maps", one, image=choice.image), slow=False)
+            f"maps of network {index + 1}": Ask(
+                inquiry("maps", one, image=choice.image), slow=False
+            )
             for index, one in enumerate(weights)
         },
     }
     for method in methods_of(choice):
         for index, one in enumerate(weights):
+            if not fits(method, one):
+                continue
             block = _block(choice, one) if method in OF_A_BLOCK else None
             asked = inquiry(
                 "attribution", one, image=choice.image, method=method,
-                target=choice.number("target"), block=block,
+                target=target, block=block,
                 steps=choice.number("steps") if method in ("integrated_gradients", "conductance")
                 else None,
             )  # fmt: skip
@@ -66,22 +83,24 @@ def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str
 
 def controls(choice: InsideChoice, weights: tuple[Weights, ...]) -> None:
     """The methods on show, the class that is asked about, and the block."""
-    st.session_state["methods"] = list(methods_of(choice))
+    offered = [name for name in METHODS if any(fits(name, one) for one in weights)]
+    st.session_state["methods"] = [name for name in methods_of(choice) if name in offered]
     st.pills(
-        "Methods", list(METHODS), key="methods", selection_mode="multi",
+        "Methods", offered, key="methods", selection_mode="multi",
         format_func=METHODS.__getitem__, on_change=_set_methods,
     )  # fmt: skip
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        st.session_state["target"] = choice.number("target")
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.session_state["target"] = _target(choice, weights[0])
         with st.container(width=WIDTH_OF_FIELD):
             st.selectbox(
                 "Class asked about", range(weights[0].spec.data.info.classes), key="target",
                 index=None, placeholder="the one it reads", on_change=_set_target,
             )  # fmt: skip
-        st.session_state["steps"] = choice.number("steps") or USUAL_STEPS
+        steps = choice.number("steps") or USUAL_STEPS
+        st.session_state["steps"] = steps
         with st.container(width=WIDTH_OF_FIELD):
             st.select_slider(
-                "Points on the way", STEPS, key="steps", on_change=_set_steps,
+                "Points on the way", sorted({*STEPS, steps}), key="steps", on_change=_set_steps,
                 help="Of integrated gradients and conductance: more make the error smaller.",
             )  # fmt: skip
         most = max(map(blocks_of, weights))
@@ -95,6 +114,8 @@ def controls(choice: InsideChoice, weights: tuple[Weights, ...]) -> None:
 
 def _set_methods() -> None:
     chosen = [name for name in METHODS if name in st.session_state["methods"]]
+    if not chosen:
+        return  # the last one stays
     said = "" if chosen == list(USUAL) else ",".join(chosen)
     choose_inside(current_inside().but(methods=said))
 
@@ -113,6 +134,14 @@ def _set_block() -> None:
     choose_inside(replace(current_inside(), block=int(st.session_state["block"])))
 
 
+def _target(choice: InsideChoice, one: Weights) -> int | None:
+    """The class asked about, None for the one that is read; SpecError if there is none such."""
+    target, classes = choice.number("target"), one.spec.data.info.classes
+    if target is not None and target >= classes:
+        raise SpecError("target", target, f"a class from 0 to {classes - 1}")
+    return target
+
+
 def _name(method: str, index: int) -> str:
     return f"{METHODS[method]}, network {index + 1}"
 
@@ -124,7 +153,7 @@ def _block(choice: InsideChoice, one: Weights) -> int | None:
 
 def view(scene: Scene) -> Json:
     """Picture, maps of all methods, sums of conductance, and what must be said of methods."""
-    found = [scene.answer(f"maps {index}") for index in range(len(scene.arms))]
+    found = [scene.answer(f"maps of network {index + 1}") for index in range(len(scene.arms))]
     answers = {
         (index, method): answer
         for index in range(len(scene.arms))
@@ -186,7 +215,12 @@ def _note(method: str, answer: Json) -> str:
 
 def _conductance(scene: Scene, answers: Mapping[tuple[int, str], Json]) -> Any:
     series = [
-        (scene.arms[index], np.array(a["positive"]), np.array(a["negative"]), a["change"])
+        (
+            scene.arms[index],
+            np.array(a["positive"], float),
+            np.array(a["negative"], float),
+            a["change"],
+        )
         for (index, method), a in answers.items()
         if method == "conductance"
     ]
@@ -198,14 +232,15 @@ def _conductance(scene: Scene, answers: Mapping[tuple[int, str], Json]) -> Any:
 def _sentences(scene: Scene, answers: Mapping[tuple[int, str], Json]) -> list[dict[str, str]]:
     """What each method promised and how far it kept it; what would be wrong on these networks."""
     said = []
+    kind = "image" if scene.weights[0].spec.data.info.kind == "image" else "point"
     for (index, method), answer in answers.items():
         arm = scene.arms[index].name
         if answer["error"] is not None:
             said.append({
                 "text": f"{METHODS[method]}, {arm}: the map sums to the change of the logit of "
                 f"{answer['target']}, {number(answer['change'])}, up to {number(answer['error'])}.",
-                "rule": "completeness: the sum of a map is f(x) - f(baseline); the baseline is "
-                "the mean training image",
+                "rule": "completeness: the sum of a map is f(x) − f(baseline); the baseline is "
+                f"the mean training {kind}",
             })  # fmt: skip
         said += [{"text": f"{METHODS[method]}, {arm}: {line}.", "rule": ""}
                  for line in answer["caveats"]]  # fmt: skip
