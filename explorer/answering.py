@@ -41,6 +41,8 @@ class Answerer:
 
         `progress(done, all)` is called now and then; `cancelled()` is asked whenever it might.
         """
+        if cancelled():  # while it waited for its turn
+            raise Cancelled(CANCELLED)
         if question["what"] == "flow":
             return self._flows(question["specs"], question["seeds"])
         if question["what"] not in ANALYSES:

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol, cast
 
 from explorer.home import home
-from explorer.lanes import Asked, Json, Lane
+from explorer.lanes import GONE, Asked, Json, Lane
 from explorer.pool import Pool
 from explorer.processes import Worker
 from explorer.spec import RunSpec, SpecError, short_form
@@ -217,7 +217,7 @@ class Executor:
         """Put a question to a worker (explorer/answering.py); `slow` ones wait for each other."""
         with self.lock:
             lane = self.slow if slow else self.quick
-            return lane.ask(question, self.trouble)
+            return lane.ask(question, self.trouble or (GONE if self.closed else ""))
 
     def _on_reply(self, worker: Worker, reply: dict[str, Any]) -> None:
         with self.lock:

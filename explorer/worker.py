@@ -11,6 +11,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from functools import cached_property
 from typing import IO, Any
@@ -130,10 +131,13 @@ class Desk:
 
         try:
             answer = self.answerer.answer(question, counted, cancelled)
-        except TROUBLE as error:
+        except Exception as error:  # whatever it is: others wait for this process, too
+            if not isinstance(error, TROUBLE):
+                traceback.print_exc()  # the log has it
             self.replies.send(event="answered", id=number, error=one_line(error))
         else:
             self.replies.send(event="answered", id=number, answer=answer)
+        self.commands.cancelled.discard(number)
 
 
 def _do_chore(command: dict[str, Any], replies: Replies) -> None:

@@ -10,7 +10,13 @@ import streamlit as st
 
 from explorer.ui.components import charts
 from explorer.ui.inside import guides, paths
-from explorer.ui.inside.controls import network_rows, pick_word, progress_bar, reading_guide
+from explorer.ui.inside.controls import (
+    network_rows,
+    pick_word,
+    progress_bar,
+    reading_guide,
+    same_elsewhere,
+)
 from explorer.ui.inside.state import current_inside, inside_url
 from explorer.ui.lesion_panels import unravelled
 from explorer.ui.pages import question
@@ -27,9 +33,16 @@ unravelled("unravelled", url)
 st.subheader("The gradient by path length, measured")
 weights = network_rows("paths", choice)
 if weights:
-    progress_bar("paths", url)
-    draws = {name: name for name in ("4", "16", "64", "200")}
-    pick_word("Paths drawn of each length", "draws", draws)
-    charts("paths", url, paths.FIGURES, wide=paths.FIGURES)
+    if paths.residual(weights):
+        progress_bar("paths", url)
+        draws = {name: name for name in ("4", "16", "64", "200")}
+        pick_word("Paths drawn of each length", "draws", draws)
+        charts("paths", url, paths.FIGURES, wide=paths.FIGURES)
+    else:
+        st.markdown(
+            "A plain network has a single path, which runs through every F: there is no length "
+            "to choose from. Take a residual network, or put one beside it."
+        )
     guides.held_fixed(weights)
+    same_elsewhere("paths", choice)
     reading_guide(guides.PATHS, guides.PATHS_SOURCES)

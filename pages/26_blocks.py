@@ -12,15 +12,15 @@ import streamlit as st
 from explorer.ui.components import charts
 from explorer.ui.inside import blocks, guides
 from explorer.ui.inside.controls import (
-    choose_image,
+    choose_input,
     network_rows,
     pick_word,
     progress_bar,
     reading_guide,
-    uploader,
+    same_elsewhere,
 )
 from explorer.ui.inside.state import choose_inside, current_inside, inside_url
-from explorer.ui.inside_panels import maps, picture
+from explorer.ui.inside_panels import maps
 from explorer.ui.pages import question
 
 st.title(question(Path(__file__)))
@@ -33,10 +33,7 @@ weights = network_rows("blocks", choice)
 if weights:
     url = inside_url("blocks", choice, blocks.figures_of(weights))
     progress_bar("blocks", url)
-    info = weights[0].spec.data.info
-    if info.kind == "image":
-        picture("picture", url, info.shape, choose_image)
-        uploader(weights[0])
+    choose_input(choice, url, weights[0])
     maps(
         "maps",
         url,
@@ -48,4 +45,5 @@ if weights:
     pick_word("Of", "others", others)
     charts("inside", url, blocks.figures_of(weights), wide=("quantity",))
     guides.held_fixed(weights)
+    same_elsewhere("blocks", choice)
     reading_guide(guides.BLOCKS, guides.BLOCKS_SOURCES)

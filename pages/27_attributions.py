@@ -11,14 +11,13 @@ import streamlit as st
 from explorer.ui.components import charts
 from explorer.ui.inside import attributions, guides
 from explorer.ui.inside.controls import (
-    choose_image,
+    choose_input,
     network_rows,
     progress_bar,
     reading_guide,
-    uploader,
+    same_elsewhere,
 )
 from explorer.ui.inside.state import current_inside, inside_url
-from explorer.ui.inside_panels import picture
 from explorer.ui.pages import question
 
 st.title(question(Path(__file__)))
@@ -31,11 +30,9 @@ weights = network_rows("attributions", choice)
 if weights:
     url = inside_url("attributions", choice, attributions.FIGURES)
     progress_bar("attributions", url)
-    info = weights[0].spec.data.info
-    if info.kind == "image":
-        picture("picture", url, info.shape, choose_image)
-        uploader(weights[0])
+    choose_input(choice, url, weights[0])
     attributions.controls(choice, weights)
     charts("attributions", url, (*attributions.FIGURES, "sentences"), wide=attributions.FIGURES)
     guides.held_fixed(weights)
+    same_elsewhere("attributions", choice)
     reading_guide(guides.ATTRIBUTIONS, guides.ATTRIBUTIONS_SOURCES)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer.ui.components import charts
 from explorer.ui.inside import guides, lesions
-from explorer.ui.inside.controls import network_rows, progress_bar, reading_guide
+from explorer.ui.inside.controls import network_rows, progress_bar, reading_guide, same_elsewhere
 from explorer.ui.inside.state import current_inside, inside_url
 from explorer.ui.lesion_panels import lesions as rows_of_blocks
 from explorer.ui.pages import question
@@ -29,4 +29,5 @@ if weights:
     lesions.choose_harm()
     charts("charts", url, lesions.figures_of(weights), wide=("each",))
     guides.held_fixed(weights)
+    same_elsewhere("lesions", choice)
     reading_guide(guides.LESIONS, guides.LESIONS_SOURCES)

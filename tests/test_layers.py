@@ -18,7 +18,7 @@ ROWS = (
     {"shortcuts", "init", "network", "data"},
     {"theory", "cost"},
     {"probes"},
-    {"training", "flow", "inside", "image_names", "analyses"},
+    {"training", "flow", "inside", "gradients", "image_names", "analyses"},
     {
         *("store", "checkpoint", "changes", "chores", "session", "worker", "processes"),
         *(

@@ -76,7 +76,8 @@ def _show(answer: dict[str, Any]) -> None:
     for name, value in answer.items():
         if name not in shown:
             text = str(value)
-            out.print(f"{name}: {text if len(text) <= WIDEST or name in ORDERS else LONG}", markup=False)
+            short = len(text) <= WIDEST or name in ORDERS
+            out.print(f"{name}: {text if short else LONG}", markup=False)
 
 
 def _is_column(values: Any, length: int) -> bool:

@@ -20,6 +20,7 @@ from explorer.ui.lab import Lab
 State = Literal["done", "recorded", "running", "cancelled", "failed"]
 KIND = "inside"  # of these entries in the store's cache
 DAY = 86_400.0
+MOST_SLOW, MOST_QUICK = 256, 64  # answers in memory; a deep network's maps take megabytes
 MOST_ENDED = 1000  # questions whose failure is remembered
 UNWANTED = 15.0  # seconds after which a slow question that nobody looks at lets others go first
 
@@ -78,7 +79,8 @@ class Asking:
     """
 
     lab: Lab
-    kept: "Kept[Json]" = field(default_factory=lambda: Kept(seconds=DAY, most=256))
+    kept: "Kept[Json]" = field(default_factory=lambda: Kept(seconds=DAY, most=MOST_SLOW))
+    quick: "Kept[Json]" = field(default_factory=lambda: Kept(seconds=DAY, most=MOST_QUICK))
     open: dict[str, Open] = field(default_factory=dict)
     ended: dict[str, Found] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -111,20 +113,22 @@ class Asking:
         recorded = recorded_answers().answers.get(key)
         if recorded is not None:
             return Found("recorded", recorded)
-        with self.kept.lock:
-            kept = self.kept.made.get(key)
-            if kept is not None:
-                self.kept.made.move_to_end(key)  # what is looked at stays longest
-                return Found("done", kept[1])
+        for some in (self.kept, self.quick):
+            with some.lock:
+                kept = some.made.get(key)
+                if kept is not None:
+                    some.made.move_to_end(key)  # what is looked at stays longest
+                    return Found("done", kept[1])
         return self.ended.get(key)
 
     def _stored(self, key: str, slow: bool) -> Found | None:
         if not slow or key in self.open:
             return None
-        stored = None
         with contextlib.suppress(StoreError):
             stored = self.lab.store.cache_get(KIND, key)
-        return None if stored is None else Found("done", self.kept.get(key, lambda: stored))
+            if stored is not None:
+                return self._keep(key, Found("done", stored), slow)
+        return None
 
     def _settled(self, key: str, question: Open) -> Found:
         """What came of a question that has been answered; kept by whoever sees it first."""
@@ -136,34 +140,37 @@ class Asking:
         with self.lock:
             first = self.open.get(key) is question
             if first:
-                self._keep(key, found)
+                self._keep(key, found, question.slow)
                 del self.open[key]
         if first and question.slow and found.answer is not None:
             with contextlib.suppress(StoreError):  # a full disk: it is computed again next time
                 self.lab.store.cache_put(KIND, key, found.answer)
         return found
 
-    def _keep(self, key: str, found: Found) -> None:
+    def _keep(self, key: str, found: Found, slow: bool) -> Found:
         answer = found.answer
         if answer is not None:
-            self.kept.get(key, lambda: answer)
-            return
+            (self.kept if slow else self.quick).get(key, lambda: answer)
+            return found
         self.ended[key] = found
         while len(self.ended) > MOST_ENDED:
             del self.ended[next(iter(self.ended))]
+        return found
 
     def _tidy(self, slow: bool) -> None:
-        """Keep answers that nobody came back for; if somebody waits for a slow one, give up those
-        that nobody has looked at for a while: they are asked anew when somebody does.
+        """Keep answers that nobody came back for, and give up what nobody looks at any more.
+
+        The latter only where somebody waits for a slow one; it is asked anew once it is wanted.
         """
         with self.lock:
-            for key, question in list(self.open.items()):
+            answered = [(k, one) for k, one in self.open.items() if one.asked.future.done()]
+            for key, question in list(self.open.items()) if slow else ():
                 unwanted = time.monotonic() - question.seen > UNWANTED
-                if question.asked.future.done():
-                    self._settled(key, question)
-                elif slow and question.slow and unwanted:
+                if question.slow and unwanted and not question.asked.future.done():
                     del self.open[key]
                     self._cancel(question)
+        for key, question in answered:
+            self._settled(key, question)
 
     def cancel(self, inquiries: "list[Inquiry]") -> None:
         """Give these up, if they are under way."""

@@ -126,9 +126,9 @@ function paintCell(row, { node, button, number }, at, mode) {
 }
 
 function costText(cost) {
-  if (!Number.isFinite(cost)) return "not yet deleted alone";
-  if (cost < 0) return `deleting it alone gains ${points(-cost)} points`;
-  return `deleting it alone costs ${points(cost)} points`;
+  if (!Number.isFinite(cost)) return "not yet lesioned alone";
+  if (cost < 0) return `lesioned alone it gains ${points(-cost)} points`;
+  return `lesioned alone it costs ${points(cost)} points`;
 }
 
 /** The bar from 0 up to the cost; one that gains accuracy hangs below 0 and is hollow. */

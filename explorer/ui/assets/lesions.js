@@ -1,7 +1,9 @@
 /**
  * Trained networks as rows of blocks: a press deletes one or brings it back, or swaps two.
- * data = {url}; the view has lesions: {mode: "delete"|"swap", arms: [{name, color, plain, stages,
- * accuracy, intact, chance, busy, said, blocks: [{number, runs, gone, changes_shape, cost}]}]}.
+ * data = {url}; the view has lesions: {mode: "delete"|"swap", harm, note, arms: [{name, color,
+ * plain, stages, accuracy, intact, chance, busy, said, blocks: [{number, runs, gone, changes_shape,
+ * cost}]}]}.
+ * In words, `harm` is what was done to a block alone for its cost, and `note` how it was measured.
  * The event "lesion" has {arm, order, seq}; order is what runs in each place, 0 for deleted.
  */
 
@@ -12,6 +14,7 @@ import { freeFor, orderOf, points, scaleOf } from "./lesion_rules.js";
 import { hurry, subscribe } from "./live.js";
 
 const SETTLE = 2500; // ms for which a press outranks what the server still says
+const DELETED = "deleted";
 const HOW = {
   delete: "Press a block to delete it, once more to bring it back.",
   swap: "Press two blocks to swap them, both of one stage and of those that keep the shape.",
@@ -22,7 +25,7 @@ export const mount = mountable("lesions", (root) => {
   const list = html("div", { class: "lesion-rows", "data-testid": "lesions" });
   const legend = html("p", { class: "quiet lesion-legend" });
   root.append(finding, list, legend);
-  const state = { url: null, unsubscribe: null, fire: null, seq: 0, mode: "delete" };
+  const state = { url: null, unsubscribe: null, fire: null, seq: 0, mode: "delete", awaited: true };
   let rows = [];
 
   /** Show a change at once, tell Python, and hold it against older views for a while. */
@@ -68,8 +71,9 @@ export const mount = mountable("lesions", (root) => {
   const agrees = (row) => `${orderOf(row.places)}` === `${orderOf(row.arm.blocks)}`;
   const paint = (row) => row.paint(state.mode, !agrees(row));
 
-  /** Show what the newest view says, unless a press is still on its way. */
+  /** Show what the newest view says, unless a press or the view that answers it is on its way. */
   const accept = (row) => {
+    if (state.awaited) return;
     if (agrees(row)) row.heldUntil = 0;
     else if (performance.now() >= row.heldUntil) row.take();
     paint(row);
@@ -77,8 +81,9 @@ export const mount = mountable("lesions", (root) => {
   const show = (view) => {
     setAttribute(root, "data-lost", Boolean(view.lost));
     if (view.lost || !view.lesions) return;
+    state.awaited = false;
     applyTheme(root);
-    const { arms, mode } = view.lesions;
+    const { arms, mode, harm = DELETED, note = "" } = view.lesions;
     if (mode !== state.mode) rows.forEach((row) => Object.assign(row, { picked: null }));
     state.mode = mode;
     rows = arrange(list, arms, rows, hear);
@@ -87,8 +92,8 @@ export const mount = mountable("lesions", (root) => {
       row.measure(scale);
       accept(row);
     });
-    setText(finding, findingOf(arms));
-    setText(legend, legendOf(scale, mode, arms));
+    setText(finding, findingOf(arms, harm, note));
+    setText(legend, legendOf(scale, mode, arms, [harm, note].filter(Boolean).join(", ")));
   };
 
   return {
@@ -96,7 +101,7 @@ export const mount = mountable("lesions", (root) => {
       state.fire = setTriggerValue;
       if (data.url === state.url) return;
       state.unsubscribe?.();
-      state.url = data.url;
+      Object.assign(state, { url: data.url, awaited: true });
       state.unsubscribe = subscribe(data.url, show);
     },
     destroy() {
@@ -121,8 +126,8 @@ function arrange(list, arms, before, hear) {
   return rows;
 }
 
-/** What one deletion costs each network, in words; nothing before all of it is measured. */
-function findingOf(arms) {
+/** What one lesion costs each network, in words; nothing before all of it is measured. */
+function findingOf(arms, harm, note) {
   const all = arms.map((arm) => arm.blocks.map((block) => block.cost));
   if (!all.length || !all.every((costs) => costs.length && costs.every(Number.isFinite))) return "";
   const said = all.map((costs, index) => {
@@ -131,16 +136,18 @@ function findingOf(arms) {
     const median = (sorted[Math.ceil(half) - 1] + sorted[Math.floor(half)]) / 2;
     return `${arms[index].name} ${points(median)} (at most ${points(sorted.at(-1))})`;
   });
-  return `Deleting one block costs, in points of test accuracy, at the median: ${said.join("; ")}.`;
+  const what = harm === DELETED ? "Deleting one block" : `One block, ${harm},`;
+  const how = note ? `, with ${note}` : "";
+  return `${what} costs, in points of test accuracy${how}, at the median: ${said.join("; ")}.`;
 }
 
-function legendOf(scale, mode, arms) {
+function legendOf(scale, mode, arms, harm) {
   const changes = arms.some((arm) => arm.blocks.some((block) => block.changes_shape));
   const diamonds = changes ? " A block with pointed sides changes the shape." : "";
   const intact = " The line across an accuracy's bar marks the intact network.";
   const low = scale && scale.low < 0 ? `${points(scale.low)}` : "0";
   const bars = scale
-    ? ` Bars: test accuracy lost when that block alone is deleted, ${low} to` +
+    ? ` Bars: test accuracy lost with that block alone lesioned (${harm}), ${low} to` +
       ` ${points(scale.high)} points, one linear scale${arms.length > 1 ? " for all rows" : ""}.`
     : "";
   return `${HOW[mode] ?? ""}${diamonds}${intact}${bars}`;

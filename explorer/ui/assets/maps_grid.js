@@ -162,7 +162,8 @@ function fill(row, arms, room) {
   const blocks = arms.map((arm) => arm.blocks[row.number - 1] ?? null);
   const first = row.number === 0 ? { output: arms[0].stem } : blocks.find(Boolean);
   const stage = first.stage ? `, stage ${first.stage}` : "";
-  setText(row.name, row.number === 0 ? "image, stem" : `block ${row.number}${stage}`);
+  const stem = arms[0].input ? "image, stem" : "stem";
+  setText(row.name, row.number === 0 ? stem : `block ${row.number}${stage}`);
   setText(row.shape, shapeText(first.output.shape));
   arms.forEach((arm, index) => {
     const maps = row.number === 0 ? { x: arm.input, output: arm.stem } : (blocks[index] ?? {});

@@ -21,6 +21,7 @@ export const mount = mountable("picture", (root) => {
   setAttribute(root, "data-testid", "picture");
   const state = { url: null, unsubscribe: null, fire: null, seq: 0, picture: null, holding: 0 };
   Object.assign(state, { id: "", pixels: null, levels: null, over: false, stroking: false });
+  state.awaited = true;
 
   const size = () => {
     const [, height, width] = state.picture.shape;
@@ -36,7 +37,7 @@ export const mount = mountable("picture", (root) => {
     Object.assign(state, { id, pixels, levels });
     paint();
   };
-  /** Tell Python, and until it agrees stay with what was chosen here. */
+  /** Tell Python, and until it agrees stay with what was chosen here; `awaited` is its view. */
   const choose = (id, pixels) => {
     take(id, pixels);
     state.seq = Math.max(state.seq + 1, Date.now());
@@ -49,6 +50,7 @@ export const mount = mountable("picture", (root) => {
     }, SETTLE);
   };
   const accept = () => {
+    if (state.awaited) return;
     const { picture } = state;
     if (picture.chosen === state.id) {
       clearTimeout(state.holding);
@@ -99,7 +101,9 @@ export const mount = mountable("picture", (root) => {
 
   const show = (view) => {
     setAttribute(root, "data-lost", Boolean(view.lost));
-    if (view.lost || !view.picture) return;
+    if (view.lost) return;
+    state.awaited = !view.picture;
+    if (state.awaited) return;
     applyTheme(root);
     setAttribute(root, "data-ready", true);
     const before = JSON.stringify(state.picture?.samples);
@@ -114,7 +118,7 @@ export const mount = mountable("picture", (root) => {
       state.fire = setTriggerValue;
       if (data.url === state.url) return;
       state.unsubscribe?.();
-      state.url = data.url;
+      Object.assign(state, { url: data.url, awaited: true });
       state.unsubscribe = subscribe(data.url, show);
     },
     destroy() {

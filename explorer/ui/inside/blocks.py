@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from explorer import figures
 from explorer.experiments.inside_reference import SPECS
 from explorer.figures import BlockSeries, Spread
+from explorer.image_names import check_image
 from explorer.inquiry import inquiry
 from explorer.ui.inside.route import PAGES, Ask, Json, Page, Scene, arms_of
 from explorer.ui.inside.state import InsideChoice
@@ -35,12 +36,18 @@ EACH = ("histogram", "spread", "lens")  # of every network on show
 
 
 def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str, Ask]:
-    """The maps and responses of every network, and images of the first one's data."""
-    asks = {"examples": Ask(inquiry("samples", weights[0]), slow=False)}
+    """The maps and responses of every network, and images of the first one's data.
+
+    SpecError for an image that this data has not.
+    """
+    check_image(choice.image, weights[0].spec.data.info)
+    asks = {"example images": Ask(inquiry("samples", weights[0]), slow=False)}
     for index, one in enumerate(weights):
-        asks[f"maps {index}"] = Ask(inquiry("maps", one, image=choice.image), slow=False)
+        asks[f"maps of network {index + 1}"] = Ask(
+            inquiry("maps", one, image=choice.image), slow=False
+        )
     for index, one in enumerate((*weights, *_others(choice, weights))):
-        asks[f"responses {index}"] = Ask(inquiry("responses", one))
+        asks[f"responses of network {index + 1}"] = Ask(inquiry("responses", one))
     return asks
 
 
@@ -71,7 +78,7 @@ def chosen_block(choice: InsideChoice, weights: tuple[Weights, ...]) -> int:
 def view(scene: Scene) -> Json:
     """Picture, maps and figures."""
     block = chosen_block(scene.choice, scene.weights)
-    found = [scene.answer(f"maps {index}") for index in range(len(scene.arms))]
+    found = [scene.answer(f"maps of network {index + 1}") for index in range(len(scene.arms))]
     drawn: dict[str, Any] = {"quantity": _quantity(scene, block)}
     for index, maps in enumerate(found):
         if maps is not None:
@@ -89,7 +96,7 @@ def picture(scene: Scene, found: list[Json | None]) -> Json | None:
     info = scene.weights[0].spec.data.info
     if first is None or info.kind != "image":
         return None
-    samples = (scene.answer("examples") or {}).get("samples", [])
+    samples = (scene.answer("example images") or {}).get("samples", [])
     return {
         "chosen": scene.choice.image,
         "shape": first["shape"],
@@ -149,9 +156,13 @@ def _maps(scene: Scene, found: list[Json | None], block: int) -> Json | None:
     return {"arms": arms, "block": block, "image": scene.choice.image} if arms else None
 
 
+def _this(scene: Scene) -> str:
+    return "this image" if scene.weights[0].spec.data.info.kind == "image" else "this point"
+
+
 def _of_arm(scene: Scene, index: int, maps: Json, block: int) -> dict[str, Any]:
     """Lens, spread and histogram of one arm's image."""
-    name = scene.arms[index].name
+    note = f"{scene.arms[index].name}, {_this(scene)}"
     spreads = [
         Spread(said, _rows(maps["quantiles"][kind], 5).T)
         for kind, said in KINDS.items()
@@ -163,13 +174,13 @@ def _of_arm(scene: Scene, index: int, maps: Json, block: int) -> dict[str, Any]:
     return {
         f"lens{index}": figures.lens(
             _rows(maps["lens"], classes), maps["sites"], maps["class_names"],
-            note=f"{name}, this image", chosen=block, **scene.screen.look,
+            note=note, chosen=block, **scene.screen.look,
         ),
         f"spread{index}": figures.distributions(
-            spreads, note=f"{name}, this image", chosen=block, **scene.screen.look
+            spreads, note=note, chosen=block, **scene.screen.look
         ),
         f"histogram{index}": figures.histogram(
-            values, here["name"], note=f"{name}, this image", **scene.screen.look
+            values, here["name"], note=note, **scene.screen.look
         ),
     }  # fmt: skip
 
@@ -191,13 +202,16 @@ def _quantity(scene: Scene, block: int) -> Any:
     series, examples = [], 0
     arms = arms_of((*scene.weights, *_others(scene.choice, scene.weights)))
     for index, arm in enumerate(arms):
-        maps, known = scene.answer(f"maps {index}"), scene.answer(f"responses {index}")
+        maps, known = (
+            scene.answer(f"maps of network {index + 1}"),
+            scene.answer(f"responses of network {index + 1}"),
+        )
         source = maps if name in OF_THE_IMAGE else known
         if source is None:
             continue
         examples = source.get("examples", 0)
         series.append(_series(arm, name, source))
-    note = f"{examples:,} test examples" if examples else "this image"
+    note = f"{examples:,} test examples" if examples else _this(scene)
     return figures.by_block(
         series, name, scene.screen.theme, narrow=scene.screen.narrow, note=note, chosen=block
     )

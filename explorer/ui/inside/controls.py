@@ -6,7 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from explorer.inquiry import inquiry
-from explorer.spec import SpecError
+from explorer.spec import RunSpec, SpecError
 from explorer.store import StoreError
 from explorer.ui.asking import asking
 from explorer.ui.components import transport
@@ -17,12 +17,14 @@ from explorer.ui.inside.state import (
     choose_inside,
     current_inside,
 )
+from explorer.ui.inside_panels import picture
 from explorer.ui.lab import lab
+from explorer.ui.pages import link_to, page_files, title
 from explorer.ui.panels import escaped, trouble
 from explorer.ui.state import complain
 from explorer.weights import Weights, find, listed
 
-WIDTH_OF_NET, WIDTH_OF_STEP = 212, 128  # px; side by side on a phone
+WIDTH_OF_NET, WIDTH_OF_STEP = 228, 114  # px; side by side on a phone
 UPLOAD_PATIENCE = 20.0  # seconds
 
 
@@ -33,16 +35,17 @@ def network_rows(page: str, choice: InsideChoice) -> tuple[Weights, ...]:
     """
     try:
         chosen = networks(page, choice)
+        PAGES[page].questions(choice, chosen)  # what else the address says must fit them
     except (SpecError, StoreError) as error:
         complain(str(error))
         trouble()
         st.button("Show the program's own networks", on_click=choose_inside, args=(InsideChoice(),))
         return ()
     options = {_name(one): one for one in (*listed(lab().store), *chosen)}
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         for index, one in enumerate(chosen):
             _network(page, index, one, options)
-        _add_or_remove(page, chosen, list(options))
+        _add_or_remove(page, chosen, options)
     return chosen
 
 
@@ -85,7 +88,7 @@ def _set_network(page: str, index: int, key: str, step_key: str = "") -> None:
 
 
 def _choose_nets(page: str, nets: tuple[str, ...]) -> None:
-    """Other networks: an image of other data, and orders of other blocks, are let go."""
+    """Other networks: image and class of other data, and orders of other blocks, are let go."""
     choice = current_inside()
     changed = replace(choice, nets=nets)
     try:
@@ -94,23 +97,48 @@ def _choose_nets(page: str, nets: tuple[str, ...]) -> None:
         complain(str(error))
         return
     if before.data.name != after.data.name:
-        changed = replace(changed, image=InsideChoice().image)
+        changed = replace(changed, image=InsideChoice().image).but(target="")
     choose_inside(changed.but(order0="", order1=""))
 
 
-def _add_or_remove(page: str, chosen: tuple[Weights, ...], names: list[str]) -> None:
-    """One network less, or the first of the others beside it."""
+def _add_or_remove(page: str, chosen: tuple[Weights, ...], options: dict[str, Weights]) -> None:
+    """One network less, or the twin of the only one beside it."""
     if len(chosen) > 1:
         st.button(
             "One network only", key="one_net", on_click=_choose_nets,
             args=(page, (chosen[1].text,)),
         )  # fmt: skip
     elif len(chosen) < MOST_NETS:
-        other = next((name for name in names if name != _name(chosen[0])), "")
+        other = _beside(chosen[0], options)
         st.button(
             "Put one beside it", key="two_nets", on_click=_choose_nets,
             args=(page, (other, chosen[0].text)), disabled=not other,
         )  # fmt: skip
+
+
+def _beside(only: Weights, options: dict[str, Weights]) -> str:
+    """The name of its twin, else of the first of the others; "" where there is none."""
+    others = [name for name in options if name != _name(only)]
+    twins = [name for name in others if _are_twins(options[name].spec, only.spec)]
+    return next(iter([*twins, *others]), "")
+
+
+def _are_twins(one: RunSpec, other: RunSpec) -> bool:
+    """Whether they are of one depth, learn the same data, and only one has shortcuts."""
+    depths, data = {one.network.depth, other.network.depth}, {one.data.name, other.data.name}
+    plain = {one.network.shortcut == "none", other.network.shortcut == "none"}
+    return len(depths) == len(data) == 1 and len(plain) == 2
+
+
+def same_elsewhere(page: str, choice: InsideChoice) -> None:
+    """The way to the other pages with these networks, this image and this block."""
+    common = replace(choice, nets=choice.nets_on(page), words={})
+    with st.container(horizontal=True, gap="small"):
+        st.markdown("The same networks on:", width="content")
+        for file in page_files():
+            name = file.stem[3:]
+            if name in PAGES and name != page:
+                link_to(file.stem, title(file), **common.query)
 
 
 def progress_bar(page: str, url: str) -> None:
@@ -138,22 +166,38 @@ def choose_image(name: str) -> None:
     choose_inside(replace(current_inside(), image=name))
 
 
-def uploader(first: Weights) -> None:
+def choose_input(choice: InsideChoice, url: str, first: Weights) -> None:
+    """The image on show, with others to choose from; the number of a point, which has none."""
+    info = first.spec.data.info
+    if info.kind == "image":
+        picture("picture", url, info.shape, choose_image)
+        _uploader(first)
+        return
+    st.session_state["point"] = min(int(choice.image.partition(":")[2]), info.test - 1)
+    with st.container(width=WIDTH_OF_NET):
+        st.number_input(
+            "Test point", 0, info.test - 1, key="point",
+            on_change=lambda: choose_image(f"test:{st.session_state['point']}"),
+            help="These data are points of a plane: there is no image to choose or draw.",
+        )  # fmt: skip
+
+
+def _uploader(first: Weights) -> None:
     """A file of one's own as the image; it never leaves this machine."""
     info = first.spec.data.info
-    if info.kind != "image":
-        return
     with st.popover("Upload an image"):
         shape = f"{info.shape[-1]} × {info.shape[-1]} pixels"
         st.caption(
             f"Cut to its central square and scaled to {shape}; grey where the data is. A dark "
             "drawing on white paper is turned, for these images are bright on black."
         )
+        refusal = st.empty()
         file = st.file_uploader("PNG, JPEG, BMP, GIF or WebP", key="upload", max_upload_size=8)
         if file is None or st.session_state.get("uploaded") == file.file_id:
             return
         st.session_state["uploaded"] = file.file_id
-        _upload(first, file.getvalue())
+        with refusal:
+            _upload(first, file.getvalue())
 
 
 def _upload(first: Weights, content: bytes) -> None:

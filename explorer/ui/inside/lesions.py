@@ -17,6 +17,7 @@ from explorer.ui.inside.blocks import blocks_of
 from explorer.ui.inside.controls import pick_word
 from explorer.ui.inside.route import PAGES, Ask, Json, Page, Scene
 from explorer.ui.inside.state import InsideChoice, choose_inside, current_inside
+from explorer.ui.state import complain
 from explorer.weights import Weights
 
 HARMS = {
@@ -59,7 +60,7 @@ def set_order(index: int, order: tuple[int, ...]) -> None:
 
 def controls(weights: tuple[Weights, ...]) -> None:
     """What a press does, BatchNorm's statistics, and blocks drawn by lot."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         pick_word("A press", "mode", {"delete": "Deletes a block", "swap": "Swaps two blocks"})
         pick_word(
             "BatchNorm's statistics", "reestimate", {"0": "as trained", "1": "estimated anew"}
@@ -76,9 +77,21 @@ def choose_harm() -> None:
     pick_word("Each block alone is", "harm", HARMS)
 
 
+def can_swap(one: Weights) -> bool:
+    """Whether any two blocks could change places: those of a stage that do not change the shape."""
+    network = one.spec.network
+    widens = network.form.expansion > 1  # in the first stage, too
+    stages = enumerate(network.all_stages)
+    return any(stage.blocks - (index > 0 or widens) > 1 for index, stage in stages)
+
+
 def _draw(index: int, one: Weights) -> None:
     """Delete one more block, drawn by lot."""
-    order = order_of(current_inside(), index, one)
+    try:
+        order = order_of(current_inside(), index, one)
+    except SpecError as error:
+        complain(str(error))
+        return
     left = [place for place, runs in enumerate(order) if runs]
     if left:
         place = random.choice(left)
@@ -93,7 +106,7 @@ def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str
         order = order_of(choice, index, one)
         intact = order == tuple(range(1, len(order) + 1))
         asked = inquiry("lesion", one, order=None if intact else list(order), reestimate=again)
-        asks[f"lesion {index}"] = Ask(asked, slow=False)
+        asks[f"accuracy of network {index + 1}"] = Ask(asked, slow=False)
     harm, _, place = choice.word("harm").partition("_")
     options = {} if harm == "delete" else {"harm": harm, "place": place}
     for index, one in enumerate(weights):
@@ -104,7 +117,8 @@ def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str
     for index, one in enumerate(weights):
         number = index + 1
         asks[f"random deletions, network {number}"] = Ask(inquiry("lesion_some", one))
-        asks[f"random swaps, network {number}"] = Ask(inquiry("lesion_some", one, swap=True))
+        if can_swap(one):
+            asks[f"random swaps, network {number}"] = Ask(inquiry("lesion_some", one, swap=True))
     for index, one in enumerate(weights):
         number = index + 1
         if one.spec.network.norm == "batch":
@@ -135,6 +149,8 @@ def view(scene: Scene) -> Json:
         "lesions": {
             "arms": [_row(scene, index) for index in range(len(scene.arms))],
             "mode": scene.choice.word("mode"),
+            "harm": what,
+            "note": note,
         },
         "figures": {name: drawn[name] for name in scene.screen.show if name in drawn},
     }
@@ -144,7 +160,7 @@ def _row(scene: Scene, index: int) -> Json:
     """One network as a row of blocks, with what it still gets right."""
     arm, one = scene.arms[index], scene.weights[index]
     order = order_of(scene.choice, index, one)
-    found = scene.answer(f"lesion {index}")
+    found = scene.answer(f"accuracy of network {index + 1}")
     each = scene.answer(f"each block of network {index + 1}")
     classes = one.spec.data.info.classes
     shapes = found["changes_shape"] if found else [False] * len(order)
@@ -156,8 +172,8 @@ def _row(scene: Scene, index: int) -> Json:
         "accuracy": found["accuracy"] if found else None,
         "intact": found["intact"] if found else None,
         "chance": 1 / classes,
-        "busy": scene.found[f"lesion {index}"].busy,
-        "said": _said(order, found) or scene.found[f"lesion {index}"].error,
+        "busy": scene.found[f"accuracy of network {index + 1}"].busy,
+        "said": _said(order, found) or scene.found[f"accuracy of network {index + 1}"].error,
         "blocks": [
             {
                 "number": place,

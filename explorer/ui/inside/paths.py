@@ -65,7 +65,7 @@ def linear(n: int) -> Json:
     off = float(np.abs(terms.sum(0) - output).max())
     view["said"] = (
         f"{view['said']} For linear F the output is {_product(n)} x, and multiplied out the sum of "
-        f"all {2**n} terms: with random matrices of {DIMENSIONS} × {DIMENSIONS} the two differ by at "
+        f"all {2**n} terms: with random matrices of {DIMENSIONS} × {DIMENSIONS} they differ by at "
         f"most {off:.0e}."
     )
     return view

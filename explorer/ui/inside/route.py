@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,12 +111,17 @@ def arms_of(weights: tuple[Weights, ...]) -> list[Arm]:
 
 
 def _asked(answers: Asking, asks: Mapping[str, Ask]) -> dict[str, Found]:
-    """What is known; quick questions are all put before the first is waited for."""
-    quick = [ask for ask in asks.values() if not ask.slow]
-    for ask in quick[1:]:
-        answers.get(ask.inquiry, slow=False)
+    """What is known; quick questions are all put before the first is waited for, and the slow.
+
+    PATIENCE is for all of them together.
+    """
+    for ask in asks.values():
+        answers.get(ask.inquiry, slow=ask.slow)
+    end = time.monotonic() + PATIENCE
     return {
-        name: answers.get(ask.inquiry, 0.0 if ask.slow else PATIENCE, ask.slow)
+        name: answers.get(
+            ask.inquiry, 0.0 if ask.slow else max(0.0, end - time.monotonic()), ask.slow
+        )
         for name, ask in asks.items()
     }
 
@@ -148,8 +154,8 @@ def progress(found: Mapping[str, Found]) -> Json:
         name, first = next(iter(open_ones.items()))
         said = f"{name}: {how_far(first)}"
         said += f"; {len(open_ones) - 1} more after it" if len(open_ones) > 1 else ""
-    elif ended and not errors:
-        said = "Cancelled; Compute starts it again"
+    elif ended:
+        said = "Not all could be computed" if errors else "Cancelled; Compute starts it again"
     state = "running" if open_ones else "stopped" if ended else "done"
     controls = {"play": False, "stop": True} if open_ones else {"resume": True} if ended else {}
     return {

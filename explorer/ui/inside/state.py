@@ -28,14 +28,13 @@ WORDS: dict[str, tuple[str, ...]] = {
     "others": ("0", "1"),
     "debiased": ("1", "0"),
     "pooled": ("1", "0"),
-    "pair": ("both", "first", "second"),
     "n": ("3", "1", "2", "4", "5", "6"),
     "draws": ("16", "4", "64", "200"),
     "harm": ("delete", "zero_output", "noise_residual", "noise_output"),
     "mode": ("delete", "swap"),
     "reestimate": ("0", "1"),
 }
-NUMBERS = {"target": 999, "steps": 1000, "channel": 10_000}  # the largest of a number
+NUMBERS = {"target": 999, "steps": 1000}  # the largest of a number
 FREE = ("order0", "order1", "methods")  # read by their page
 
 
