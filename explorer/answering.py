@@ -64,7 +64,7 @@ class Answerer:
         self.networks[weights["key"]] = network
         while len(self.networks) > MOST_NETWORKS:
             self.networks.popitem(last=False)
-        return Subject(network, run, load(run.data, self.device))
+        return Subject(network, run, load(run.data, self.device), weights["step"])
 
 
 class Reporter:

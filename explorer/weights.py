@@ -34,9 +34,10 @@ class Weights:
     steps: tuple[int, ...]
 
     @property
-    def question(self) -> dict[str, str]:
+    def question(self) -> dict[str, str | int]:
         """What a worker is told."""
-        return {"spec": short_form(self.spec), "path": self.path, "key": self.key}
+        spec = short_form(self.spec)
+        return {"spec": spec, "path": self.path, "key": self.key, "step": self.step}
 
 
 def find(store: Store, text: str) -> Weights:

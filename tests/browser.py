@@ -146,12 +146,12 @@ class Visit:
     @property
     def step(self) -> int:
         """The step on screen."""
-        return int(self.page.locator(".panel-charts").get_attribute("data-step"))
+        return int(self.page.locator(".panel-charts").first.get_attribute("data-step"))
 
     @property
     def state(self) -> str:
         """The state on screen."""
-        return str(self.page.locator(".panel-charts").get_attribute("data-state"))
+        return str(self.page.locator(".panel-charts").first.get_attribute("data-state"))
 
     @property
     def query(self) -> dict[str, list[str]]:

@@ -20,11 +20,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """A network with the weights asked for, the run they are of, and its data."""
+    """A network with the weights asked for, the run and its step they are of, and its data."""
 
     network: Network
     run: RunSpec
     data: Dataset
+    step: int = 0
 
 
 Analysis = Callable[[tuple[Subject, ...], Json, Report], Json]

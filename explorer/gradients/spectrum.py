@@ -5,12 +5,10 @@ and smallest singular values are found by scipy's `svds`, which only asks for J 
 jvp) and J^T u (vjp); the matrix is never formed.
 
 A dynamical isometry has all singular values near 1 (Saxe et al. 2013, arXiv 1312.6120;
-Pennington et al. 2017, arXiv 1711.04735). Here every Jacobian is that of one example, in
-float64 on the CPU; BatchNorm is an affine map with fixed statistics, those of the batch when
-`training`, else its running ones. (Torch's running variance, which divides by B - 1.)
+Pennington et al. 2017, arXiv 1711.04735). Functions here are any that map a tensor to a tensor
+and keep no state, such as a module in evaluation mode.
 """
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import jacrev, jvp, vjp
 
-from explorer.inside.mode import Report
-from explorer.network import Network
 from explorer.spec import SpecError
 
 Numbers = NDArray[np.float64]
@@ -31,7 +27,7 @@ Function = Callable[[Tensor], Tensor]
 LARGEST = 1536  # a Jacobian of so many squared entries is still written out: about a second
 FEW = 6  # singular values at either end of a larger one
 CHUNK = 256  # rows of a Jacobian at a time
-SEARCH, RESTARTS = 40, 60  # ARPACK's vectors and restarts: a bound where it cannot converge
+SEARCH, RESTARTS = 40, 30  # ARPACK's vectors and restarts: a bound where it cannot converge
 EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -93,19 +89,6 @@ class Spectrum:
         return float(np.log(kept).mean()) if len(kept) else math.nan
 
 
-@dataclass(frozen=True)
-class NetworkSpectra:
-    """Spectra of one example's Jacobians in a network of n blocks.
-
-    `blocks`: d(output)/d(input) of every block; `from_stem`: d(its output)/d(stem's output);
-    both (n,), named "block 1" and so on. `whole`: d(logits)/d(input of the network).
-    """
-
-    blocks: tuple[Spectrum, ...]
-    from_stem: tuple[Spectrum, ...]
-    whole: Spectrum
-
-
 def jacobian(function: Function, x: Tensor) -> Tensor:
     """d function(x) / dx written out; (outputs, inputs), whatever the shapes of both."""
     derive = jacrev(lambda flat: function(flat.view(x.shape)).flatten(), chunk_size=CHUNK)
@@ -150,9 +133,16 @@ def extremes(function: Function, x: Tensor, name: str = "", few: int = FEW) -> S
     start = np.random.default_rng(0).standard_normal(min(shape))
     ends = []
     for which in ("LM", "SM"):
-        options = {"which": which, "v0": start, "ncv": min(min(shape), max(SEARCH, 2 * few + 1))}
         try:
-            found = svds(operator, few, maxiter=RESTARTS, return_singular_vectors=False, **options)
+            found = svds(
+                operator,
+                few,
+                ncv=min(*shape, max(SEARCH, 2 * few + 1)),
+                which=which,
+                v0=start,
+                maxiter=RESTARTS,
+                return_singular_vectors=False,
+            )
         except ArpackNoConvergence:
             found = np.full(few, np.nan)
         ends.append(np.sort(found)[::-1])
@@ -160,71 +150,13 @@ def extremes(function: Function, x: Tensor, name: str = "", few: int = FEW) -> S
     return Spectrum(name, values, shape, False, math.sqrt(EPSILON) * float(values[0]))
 
 
-def network_spectra(
-    network: Network,
-    x: Tensor,
-    example: int = 0,
-    training: bool = True,
-    report: Report | None = None,
-) -> NetworkSpectra:
-    """Every block's Jacobian at one example of the batch `x`, and those of the way from the stem.
-
-    Where all can be written out, the way's Jacobian is the product of its blocks'.
-    """
-    if not 0 <= example < len(x):
-        raise SpecError("example", example, f"0 to {len(x) - 1}")
-    twin = fixed(network, x, training)
-    x = x[example].cpu().double()
-    with torch.no_grad():
-        values = [value[0] for _, value in twin.walk(x.unsqueeze(0))]
-    blocks, ways, total = [], [], len(twin.blocks)
-    product: Tensor | None = torch.eye(values[0].numel(), dtype=torch.float64)
-    for number in range(1, total + 1):
-        name, start = f"block {number}", values[number - 1]
-        if product is None or values[number].numel() * start.numel() > LARGEST**2:
-            product = None
-            blocks.append(spectrum(_through(twin, number - 1, number), start, name))
-            ways.append(spectrum(_through(twin, 0, number), values[0], name))
-        else:
-            matrix = jacobian(_through(twin, number - 1, number), start)
-            product = matrix @ product
-            blocks.append(of_matrix(matrix, name))
-            ways.append(of_matrix(product, name))
-        if report is not None:
-            report(number, total)
-    whole = spectrum(lambda value: twin(value.unsqueeze(0))[0], x, "network")
-    return NetworkSpectra(tuple(blocks), tuple(ways), whole)
-
-
-def fixed(network: Network, x: Tensor, training: bool) -> Network:
-    """A copy in float64 on the CPU, in evaluation mode; if `training` with the statistics of x."""
-    twin = copy.deepcopy(network).to("cpu", torch.float64).requires_grad_(False)
-    norms = [m for m in twin.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    if training and norms:
-        for norm in norms:
-            norm.momentum = 1.0  # what it reads now replaces what it has read before
-        twin.train()(x.cpu().double())
-    return twin.eval()
-
-
-def _through(network: Network, first: int, last: int) -> Function:
-    """The blocks after block `first` up to `last`, for one example."""
-
-    def run(value: Tensor) -> Tensor:
-        value = value.unsqueeze(0)
-        for block in network.all_blocks[first:last]:
-            value = block(value)
-        return value[0]
-
-    return run
-
-
 def _products(
     function: Function, x: Tensor
 ) -> tuple[tuple[int, int], Callable[[Numbers], Numbers], Callable[[Numbers], Numbers]]:
     """The Jacobian's shape, v -> J v, and u -> J^T u, on vectors in float64."""
     x = x.detach()
-    value, pull = vjp(function, x)
+    value = function(x)
+    pull = vjp(function, x)[1]
 
     def forward(v: Numbers) -> Numbers:
         tangent = torch.from_numpy(np.ascontiguousarray(v)).view(x.shape)

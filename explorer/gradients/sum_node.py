@@ -32,8 +32,9 @@ class Edge:
 
     `name` is unique: "x", "x to F", "x to shortcut", the output of a layer of F by the layer's
     name ("layer0", "norm1", …), "F(x)" for the last of them, "gated F(x)", "shortcut(x)",
-    "gated shortcut(x)", "sum", and "output" where an activation follows. `shape` is that of one example. Values and gradients
-    are of the whole batch: L2 norms, and the standard deviation over all entries.
+    "gated shortcut(x)", "sum", and "output" where an activation follows. `shape` is that of
+    one example. Values and gradients are of the whole batch: L2 norms, and the standard
+    deviation over all entries.
     """
 
     name: str

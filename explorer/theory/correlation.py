@@ -75,7 +75,10 @@ def gradient_correlation(
     width: int = 1024,
     batch: float = math.inf,
 ) -> CorrelationCurve:
-    """The curve over `depth` blocks; `batch` matters with `norm` alone. SpecError for bad values."""
+    """The curve over `depth` blocks; `batch` matters with `norm` alone.
+
+    SpecError for values that cannot be.
+    """
     if depth < 1:
         raise SpecError("depth", depth, "1 or more")
     if skip == 0 and beta == 0:
@@ -89,7 +92,7 @@ def gradient_correlation(
     deep = "" if norm else f", and {WIDTH_A_BLOCK} of width a block"
     return CorrelationCurve(
         depths=tuple(range(1, depth + 1)),
-        correlation=np.cumprod(factors),
+        correlation=np.cumprod(np.array(factors)),
         rule=rule,
         rule_text=words,
         source="Balduzzi et al. 2017, arXiv 1702.08591; the product over blocks derived here",

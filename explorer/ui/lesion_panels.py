@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-SPACE = {"lesions": 460, "unravelled": 460}  # px held until the panel is drawn
+SPACE = {"lesions": 392, "unravelled": 512}  # px held until the panel is drawn
 
 Order = tuple[int, ...]  # the block that runs in each place, 0 where it is deleted
 

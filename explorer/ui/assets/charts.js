@@ -15,6 +15,7 @@ const SENTENCES = "sentences";
 const CONFIG = {
   responsive: false, // the cards are watched here, which also sees a sidebar open
   displaylogo: false,
+  displayModeBar: matchMedia("(hover: none)").matches ? false : "hover", // a finger would not lose it
   modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage"],
 };
 const SAVERS = { SVG: saveSvg, CSV: saveCsv, HTML: saveHtml };

@@ -83,6 +83,7 @@ export const mount = mountable("lesions", (root) => {
     if (view.lost || !view.lesions) return;
     state.awaited = false;
     applyTheme(root);
+    setAttribute(root, "data-ready", true);
     const { arms, mode, harm = DELETED, note = "" } = view.lesions;
     if (mode !== state.mode) rows.forEach((row) => Object.assign(row, { picked: null }));
     state.mode = mode;

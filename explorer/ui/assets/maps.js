@@ -95,6 +95,16 @@ export const mount = mountable("maps", (root) => {
     setFocus(Math.round(state.at), root);
   });
   controls.slider.addEventListener("change", tell);
+  controls.slider.addEventListener("keydown", (event) => {
+    const [low, high] = [Math.ceil(state.at) - 1, Math.floor(state.at) + 1]; // whole blocks
+    const to = { ArrowLeft: low, ArrowDown: low, ArrowRight: high, ArrowUp: high }[event.key];
+    if (to === undefined || event.ctrlKey || event.metaKey || event.altKey || !state.maps) return;
+    event.preventDefault();
+    pause();
+    go(Math.min(Math.max(to, 1), last()));
+    setFocus(Math.round(state.at), root);
+  });
+  controls.slider.addEventListener("keyup", () => state.maps && tell());
   controls.slider.addEventListener("blur", () => setFocus(null, root));
   controls.onScale((scale) => {
     state.scale = scale;

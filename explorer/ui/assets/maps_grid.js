@@ -57,8 +57,9 @@ export function makeGrid(hear) {
       if (form !== state.form) reveal(scroller, head, state.rows[chosen].node);
       state.form = form;
     },
-    /** Show `block` as the chosen one. */
+    /** Show `block` as the chosen one, and bring its row into the region's sight if it is news. */
     mark(block) {
+      if (block !== state.chosen && state.rows[block]) reveal(scroller, head, state.rows[block].node);
       state.chosen = block;
       const stop = Math.min(Math.max(block, 1), state.rows.length - 1);
       state.rows.forEach((row, number) => {

@@ -100,6 +100,7 @@ export const mount = mountable("unravelled", (root) => {
   const show = (view) => {
     if (view.lost || !view.unravelled) return;
     applyTheme(root);
+    setAttribute(root, "data-ready", true);
     state.view = view.unravelled;
     const { n, nodes, edges, paths } = state.view;
     const shape = JSON.stringify([n, nodes, edges, paths.map((path) => path.nodes)]);

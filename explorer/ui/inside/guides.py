@@ -7,7 +7,7 @@ from explorer.ui.panels import escaped
 from explorer.weights import Weights
 
 
-def held_fixed(weights: tuple[Weights, ...]) -> None:
+def held_fixed(weights: tuple[Weights, ...], mode: str = "evaluation mode") -> None:
     """What the networks on show share, where they differ, and at which step each is."""
     specs = [one.spec for one in weights]
     labels = [one.label for one in weights]
@@ -15,7 +15,7 @@ def held_fixed(weights: tuple[Weights, ...]) -> None:
     steps = ", ".join(f"{one.label} after {one.step} steps" for one in weights)
     said = [fixed] if len(specs) > 1 else []
     said += [f"Differs: {line.replace('->', '→')}." for line in differences]
-    st.markdown(escaped(" ".join([*said, f"Weights: {steps}; evaluation mode."])))
+    st.markdown(escaped(" ".join([*said, f"Weights: {steps}; {mode}."])))
 
 
 BLOCKS = """

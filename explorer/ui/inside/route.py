@@ -148,8 +148,9 @@ def progress(found: Mapping[str, Found]) -> Json:
     open_ones = {name: one for name, one in found.items() if one.busy}
     ended = [one for one in found.values() if one.state in ("cancelled", "failed")]
     errors = {one.error for one in ended if one.state == "failed"}
-    recorded = any(one.state == "recorded" for one in found.values())
-    said = f"Recorded: {where_recorded()}" if recorded else ""
+    recorded = sum(one.state == "recorded" for one in found.values())
+    part = " in part" if recorded < len(found) else ""
+    said = f"Recorded{part}: {where_recorded()}" if recorded else ""
     if open_ones:
         name, first = next(iter(open_ones.items()))
         said = f"{name}: {how_far(first)}"
@@ -163,7 +164,8 @@ def progress(found: Mapping[str, Found]) -> Json:
         "state": state,
         "step": sum(one.done / one.all for one in open_ones.values() if one.all)
         + len(found)
-        - len(open_ones),
+        - len(open_ones)
+        - len(ended),
         "steps": len(found),
         "progress": said or "Computed on this machine",
         "message": "; ".join(sorted(errors)),

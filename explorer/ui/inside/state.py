@@ -14,10 +14,17 @@ from explorer.experiments.inside_questions import IMAGE, PLAIN, PLAIN_20, RESIDU
 from explorer.spec import SpecError
 from explorer.ui.state import complain
 
-MOST_NETS = 2
+MOST_NETS = 4
+MOST_ON = {"gradient_profile": 4}  # what a page shows at most; two are shown on the others
 USUAL_NETS = (PLAIN, RESIDUAL)
 # A plain network of 56 layers has learned so little that it has little to lose.
-USUAL_ON = {"lesions": (PLAIN_20, RESIDUAL), "paths": (RESIDUAL,)}
+USUAL_ON: dict[str, tuple[str, ...]] = {
+    "lesions": (PLAIN_20, RESIDUAL),
+    "paths": (RESIDUAL,),
+    "product_of_factors": (),
+    "gradient_profile": (f"{PLAIN}@0", f"{RESIDUAL}@0"),
+    "gradient_by_depth": (f"{PLAIN}@0", f"{RESIDUAL}@0"),
+}
 LONGEST_NET, LONGEST_IMAGE, LONGEST_WORD = 2000, 31_000, 4000  # characters
 # What else an address may say, a page's own: the allowed values, the usual one first.
 WORDS: dict[str, tuple[str, ...]] = {
@@ -33,9 +40,12 @@ WORDS: dict[str, tuple[str, ...]] = {
     "harm": ("delete", "zero_output", "noise_residual", "noise_output"),
     "mode": ("delete", "swap"),
     "reestimate": ("0", "1"),
+    "grid": ("shown", "inits", "norms"),
+    "activation": ("relu", "tanh", "linear"),
+    "seeds": ("8", "1", "2", "4", "16", "32"),
 }
-NUMBERS = {"target": 999, "steps": 1000}  # the largest of a number
-FREE = ("order0", "order1", "methods")  # read by their page
+NUMBERS = {"target": 999, "steps": 1000, "layers": 1000, "width": 1024}  # the largest of a number
+FREE = ("order0", "order1", "methods", "variance", "base")  # read by their page
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,11 @@ class InsideChoice:
 
     def nets_on(self, page: str) -> tuple[str, ...]:
         """The networks that the page shows."""
-        return self.nets or USUAL_ON.get(page, USUAL_NETS)
+        nets = self.nets or USUAL_NETS
+        usual = USUAL_ON.get(page)
+        if usual is not None and (not self.nets or not usual):
+            nets = usual
+        return nets[: MOST_ON.get(page, 2)]
 
     def word(self, name: str) -> str:
         """A word of the page's own; the usual one if the address does not say."""
