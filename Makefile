@@ -4,6 +4,7 @@
 # The first call makes .venv; needed are Python 3.11 to 3.13 with venv, and make.
 
 PORT ?= 8501
+TESTERS ?= 2
 VENV := .venv
 IN := $(VENV)/bin/python -m
 INSTALL := $(IN) pip --disable-pip-version-check install --quiet --editable
@@ -27,7 +28,7 @@ app: $(VENV)/installed
 test: $(VENV)/installed-test
 	@status=0; for part in lint browser; do \
 	  $(MAKE) --no-print-directory $$part || status=1; \
-	done; $(IN) pytest || status=1; exit $$status
+	done; $(IN) pytest -n $(TESTERS) --dist loadfile || status=1; exit $$status
 
 lint: $(VENV)/installed-test
 	@set -x; status=0; \

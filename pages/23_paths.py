@@ -37,7 +37,7 @@ if weights:
         progress_bar("paths", url)
         draws = {name: name for name in ("4", "16", "64", "200")}
         pick_word("Paths drawn of each length", "draws", draws)
-        charts("paths", url, paths.FIGURES, wide=paths.FIGURES)
+        charts("paths", url, (*paths.FIGURES, "sentences"), wide=paths.FIGURES)
     else:
         st.markdown(
             "A plain network has a single path, which runs through every F: there is no length "

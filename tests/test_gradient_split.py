@@ -112,14 +112,15 @@ def test_a_plain_network_has_paths_of_full_length_alone() -> None:
 
 def test_sampled_lengths_have_no_bias_and_know_their_error() -> None:
     net, (x, y) = network("mlp-14,width=6,block=preact"), batch(6)
-    exact, length, runs = by_length(net, x, y), 3, 100
-    found = [sampled_lengths(net, x, y, [length], draws=4, seed=seed) for seed in range(runs)]
+    exact, length, runs = by_length(net, x, y), 3, 80
+    found = [sampled_lengths(net, x, y, [length], draws=12, seed=seed) for seed in range(runs)]
     for name in ("share", "power"):
         values = np.array([getattr(one, name)[0] for one in found])
         errors = np.array([getattr(one, f"{name}_error")[0] for one in found])
         spread = values.std(ddof=1)
         assert abs(values.mean() - getattr(exact, name)[length]) < 4 * spread / math.sqrt(runs)
-        assert math.sqrt((errors**2).mean()) == pytest.approx(spread, rel=0.5)
+        ratio = math.sqrt((errors**2).mean()) / spread
+        assert 0.75 < ratio < (1.3 if name == "share" else 1.3 * math.sqrt(2))
 
 
 def test_lengths_of_one_path_are_exact_and_draws_follow_the_seed() -> None:

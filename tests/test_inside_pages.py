@@ -87,7 +87,7 @@ def words_of(page: AppTest) -> dict[str, Any]:
     return {n: v[0] if isinstance(v, list) and len(v) == 1 else v for n, v in said.items()}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FIGURES)
 def test_a_view_is_drawn_from_recorded_answers_and_sent_once(page: str, executor: StandIn) -> None:
     first = ask(page, InsideChoice())
     view = first.json()
@@ -103,7 +103,7 @@ def test_a_view_is_drawn_from_recorded_answers_and_sent_once(page: str, executor
     assert ask(page, InsideChoice(block=2), tag).status_code == 200
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FIGURES)
 def test_other_networks_are_computed_and_words_change_the_view(
     page: str, executor: StandIn
 ) -> None:
@@ -116,14 +116,14 @@ def test_other_networks_are_computed_and_words_change_the_view(
     assert changed != view
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FIGURES)
 @pytest.mark.parametrize("net", [POINTS, "resnet-11,width=2,block=bottleneck,norm=none@0", NETS[0]])
 def test_every_network_has_every_page(page: str, net: str, executor: StandIn) -> None:
     view = ask(page, InsideChoice((net,))).json()
     assert (view["state"], view["message"]) == ("done", "")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FIGURES)
 def test_a_view_says_how_far_it_is_and_can_be_cancelled(page: str, executor: StandIn) -> None:
     executor.left_open = set(ANALYSES)
     choice = InsideChoice(NETS)
@@ -219,7 +219,7 @@ def test_a_page_says_what_is_wrong_with_its_address(
     assert re.sub(r"\\(.)", r"\1", line.value).startswith(said)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FIGURES)
 def test_a_page_opens_and_its_networks_can_be_changed(page: str, executor: StandIn) -> None:
     made = opened(page)
     assert not made.error
@@ -238,7 +238,7 @@ def one_of(values: list[str]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FIGURES)
 def test_a_page_without_its_run_offers_the_usual_networks(page: str, executor: StandIn) -> None:
     made = opened(page, net=["999"])
     assert [line.value for line in made.error] == ["run\\: '999' is not in the store"]

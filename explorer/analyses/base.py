@@ -93,3 +93,9 @@ def one(subjects: tuple[Subject, ...]) -> Subject:
     if len(subjects) != 1:
         raise SpecError("networks", len(subjects), "this is asked of one network")
     return subjects[0]
+
+
+def none(subjects: tuple[Subject, ...]) -> None:
+    """SpecError if there is a subject: the analysis is of networks of its own."""
+    if subjects:
+        raise SpecError("networks", len(subjects), "this is asked without a network")

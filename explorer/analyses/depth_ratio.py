@@ -1,5 +1,7 @@
 """How much of the gradient reaches the first block at one depth, measured beside theory."""
 
+import time
+
 from explorer.analyses.base import Json, Subject, analysis, numbers, one, whole
 from explorer.gradients.by_depth import by_depth
 from explorer.inside.mode import Report
@@ -17,6 +19,7 @@ def depth_ratio(subjects: tuple[Subject, ...], options: Json, report: Report) ->
     depth = whole(options, "depth", subject.run.network.depth, DEEPEST)
     seeds = whole(options, "seeds", 2, 32)
     device = str(subject.network.head.weight.device)
+    started = time.perf_counter()
     (point,) = by_depth([subject.run], [depth], seeds, device, report)
     return {
         "depth": point.depth,
@@ -24,4 +27,5 @@ def depth_ratio(subjects: tuple[Subject, ...], options: Json, report: Report) ->
         "predicted": point.predicted,
         "valid": point.valid,
         "region": point.region,
+        "elapsed_s": time.perf_counter() - started,
     }

@@ -4,7 +4,7 @@ from typing import get_args
 
 import numpy as np
 
-from explorer.analyses.base import Json, Subject, analysis, finite, numbers, whole
+from explorer.analyses.base import Json, Subject, analysis, finite, none, numbers, whole
 from explorer.gradients.factors import factors
 from explorer.inside.mode import Report
 from explorer.spec import SpecError
@@ -21,6 +21,7 @@ def product_of_factors(subjects: tuple[Subject, ...], options: Json, report: Rep
     output; `factor` the squared factor of every layer, (seed, layer). `predicted_*` are the wide
     limit, `fixed` its fixed point. See explorer.gradients.factors and explorer.theory.mean_field.
     """
+    none(subjects)
     activation = options.get("activation", "relu")
     if activation not in get_args(Activation):
         raise SpecError("activation", activation, f"one of {', '.join(get_args(Activation))}")

@@ -5,7 +5,6 @@ training mode at initialisation, as the gradient profile shows it for one depth;
 of g0/gL, the ratio of their squares. Points come one by one, the shallowest of every arm first.
 """
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ from explorer.flow import Flow, flow
 from explorer.inside.mode import Report
 from explorer.spec import NetworkSpec, RunSpec, SpecError, short_form
 from explorer.spec.network import DEEPEST
+from explorer.theory import crossing
+from explorer.theory.crossing import HIGH, LOW
 from explorer.training import resolve_device
 
 Numbers = NDArray[np.float64]
 
-LOW, HIGH = 1e-3, 1e3
-LOST = 1e-38  # what a ratio of 0 counts as: float32 holds nothing smaller
 DEPTHS = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1000)
 
 
@@ -103,25 +102,10 @@ def depths_of(run: RunSpec, depths: Sequence[int] = DEPTHS) -> list[RunSpec]:
 
 
 def leaves(points: Sequence[Point], low: float = LOW, high: float = HIGH) -> float | None:
-    """The depth at which one arm's ratio first leaves [low, high]; None if it stays inside.
-
-    Between two points ln ratio is a straight line over ln depth. An arm whose first point is
-    outside leaves at or before that depth, which is returned.
-    """
-    if not 0 < low < 1 < high:
-        raise SpecError("low", (low, high), "a number below 1, then one above")
-    before: tuple[float, float] | None = None
-    for point in sorted(points, key=lambda point: point.depth):
-        ratio = math.inf if math.isnan(point.ratio) else point.ratio
-        here = math.log(point.depth), math.log(min(max(ratio, LOST), 1 / LOST))
-        if not math.log(low) <= here[1] <= math.log(high):
-            edge = math.log(low if here[1] < 0 else high)
-            if before is None:
-                return float(point.depth)
-            share = (edge - before[1]) / (here[1] - before[1])
-            return math.exp(before[0] + share * (here[0] - before[0]))
-        before = here
-    return None
+    """The depth at which one arm's ratio first leaves [low, high]; see theory.crossing."""
+    ordered = sorted(points, key=lambda point: point.depth)
+    depths, ratios = [p.depth for p in ordered], [p.ratio for p in ordered]
+    return crossing.leaves(depths, ratios, low, high)
 
 
 def _points(

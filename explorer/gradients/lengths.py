@@ -90,8 +90,9 @@ def sampled_lengths(
     of a mean is too large). It can tell the share of lengths near 0 or n, and of those whose
     paths agree. It cannot tell that of long lengths with many paths that nearly cancel: the
     error falls as 1/sqrt(draws) alone while C(n, k) multiplies it, and a share within its
-    error of 0 says nothing. Errors are themselves estimates, and too small where a rare path
-    carries most. SpecError for fewer than 3 draws, or a length the network has not.
+    error of 0 says nothing. Errors are estimates too: that of `power`, a jackknife's, is up to
+    sqrt 2 too large where paths cancel, and both are too small where a rare path carries most.
+    SpecError for fewer than 3 draws, or a length the network has not.
     """
     n = len(network.blocks)
     if draws < 3:

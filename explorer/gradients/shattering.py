@@ -5,8 +5,8 @@ wide. The exact network here: h_0 = w x + b with w, b ~ N(0, 1); L blocks of one
 h <- skip h + beta W relu(BN(h)), W ~ N(0, 2/200) (He), no further biases; f = v . h_L with
 v ~ N(0, 1/200). BatchNorm reads the 256 points as its batch, and its statistics are held fixed
 in the derivative, so that df/dx is the slope of one function. (Were they differentiated as
-well, a residual network with beta 1 would look white too.) Without BatchNorm BN(h) = h, and
-only the bias b lets f be more than two straight lines.
+well, a residual network with beta 1 would be white by depth 50.) Without BatchNorm BN(h) = h,
+and only the bias b lets f be more than two straight lines.
 
 df/dx is centred and set to length one; its autocorrelation at lag k is the sum over i of
 g_i g_(i+k), averaged over seeds. White noise has 0, a random walk ("brown") stays near 1.

@@ -149,8 +149,7 @@ class _Opened:
 
     def _shortcut(self, shortcut: nn.Module, value: Tensor) -> Tensor:
         value = self._keep("x to shortcut", "fork", "shortcut", value)
-        # An identity hands on its input, which already is an edge: the copy makes it another.
-        value = self._keep("shortcut(x)", "shortcut", "skip", shortcut(value).clone())
+        value = self._keep("shortcut(x)", "shortcut", "skip", shortcut(value))
         return self._keep("gated shortcut(x)", "skip", "sum", value * self.skip)
 
     def _keep(self, name: str, start: str, end: str, value: Tensor) -> Tensor:

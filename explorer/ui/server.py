@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from explorer.registry import discover
-from explorer.ui import inside, lab
+from explorer.ui import gradients, inside, lab
 from explorer.ui.inside.route import live_inside
 from explorer.ui.live import live_view
 from explorer.ui.live_race import live_race
@@ -60,7 +60,8 @@ def explain(error: Exception) -> bool:
     return True
 
 
-discover(inside)  # every page adds itself to what the route below knows
+for package in (gradients, inside):
+    discover(package)  # every page adds itself to what the route below knows
 
 ROUTES = [
     Route("/live/view", live_view),

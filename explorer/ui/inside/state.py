@@ -23,7 +23,10 @@ USUAL_ON: dict[str, tuple[str, ...]] = {
     "paths": (RESIDUAL,),
     "product_of_factors": (),
     "gradient_profile": (f"{PLAIN}@0", f"{RESIDUAL}@0"),
+    "shattering": (),
+    "jacobians": (f"{PLAIN}@0", f"{RESIDUAL}@0"),
     "gradient_by_depth": (f"{PLAIN}@0", f"{RESIDUAL}@0"),
+    "sum_node": (f"{RESIDUAL}@0",),
 }
 LONGEST_NET, LONGEST_IMAGE, LONGEST_WORD = 2000, 31_000, 4000  # characters
 # What else an address may say, a page's own: the allowed values, the usual one first.
@@ -40,9 +43,11 @@ WORDS: dict[str, tuple[str, ...]] = {
     "harm": ("delete", "zero_output", "noise_residual", "noise_output"),
     "mode": ("delete", "swap"),
     "reestimate": ("0", "1"),
+    "blocks": ("24", "2", "4", "8", "16", "50", "100"),
     "grid": ("shown", "inits", "norms"),
     "activation": ("relu", "tanh", "linear"),
     "seeds": ("8", "1", "2", "4", "16", "32"),
+    "variant": ("as_is", "no_act", "projection", "zeroed", "cut"),
 }
 NUMBERS = {"target": 999, "steps": 1000, "layers": 1000, "width": 1024}  # the largest of a number
 FREE = ("order0", "order1", "methods", "variance", "base")  # read by their page

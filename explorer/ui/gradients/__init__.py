@@ -1,0 +1,1 @@
+"""The pages of the gradient laboratory: why signals vanish, explode, shatter or arrive."""

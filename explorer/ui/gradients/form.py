@@ -1,0 +1,104 @@
+"""Any networks by their short form, at initialisation or at a stored step."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from explorer.experiments.arms import PRESETS
+from explorer.spec import SpecError, short_form
+from explorer.store import StoreError
+from explorer.ui.inside.route import networks
+from explorer.ui.inside.state import MOST_ON, InsideChoice, choose_inside, current_inside
+from explorer.ui.lab import lab
+from explorer.ui.panels import trouble
+from explorer.ui.state import complain
+from explorer.weights import Weights, find
+
+WIDTH_OF_NET, WIDTH_OF_STEP = 380, 114  # px
+
+
+def any_networks(page: str, choice: InsideChoice, steps: bool = True) -> tuple[Weights, ...]:
+    """Presets, then a line a network, to be typed over; those on show, () if one is not.
+
+    With `steps` false there are no steps to choose: the page is about initialisation.
+    """
+    try:
+        chosen = networks(page, choice)
+    except (SpecError, StoreError) as error:
+        complain(str(error))
+        trouble()
+        st.button("Show the usual networks", on_click=choose_inside, args=(InsideChoice(),))
+        return ()
+    _presets(chosen)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        for index, one in enumerate(chosen):
+            _line(page, index, one, steps)
+        if len(chosen) < MOST_ON.get(page, 2):
+            st.button(
+                "Add a network", key="add_net", on_click=_set_nets,
+                args=((*choice.nets_on(page), choice.nets_on(page)[-1]),),
+            )  # fmt: skip
+        if len(chosen) > 1:
+            st.button(
+                "Remove the last", key="remove_net", on_click=_set_nets,
+                args=(choice.nets_on(page)[:-1],),
+            )  # fmt: skip
+    return chosen
+
+
+def _presets(chosen: tuple[Weights, ...]) -> None:
+    """The Playground's regimes, at initialisation."""
+    named = {preset.name: preset.specs for preset in PRESETS}
+    shown = tuple(one.spec.start_key for one in chosen)
+    at_rest = next(
+        (n for n, specs in named.items() if tuple(s.start_key for s in specs) == shown), None
+    )
+    st.session_state["lab_preset"] = at_rest
+
+    def pick() -> None:
+        name = st.session_state["lab_preset"]
+        if name in named:
+            _set_nets(tuple(f"{short_form(spec)}@0" for spec in named[name]))
+
+    st.segmented_control(
+        "Regime", list(named), key="lab_preset", on_change=pick, label_visibility="collapsed"
+    )
+
+
+def _line(page: str, index: int, one: Weights, steps: bool) -> None:
+    key, step_key = f"lab_net_{index}", f"lab_step_{index}"
+    st.session_state[key] = one.text.rpartition("@")[0]
+    with st.container(horizontal=True, gap="small", width="content", vertical_alignment="bottom"):
+        with st.container(width=WIDTH_OF_NET):
+            st.text_input(
+                f"Network {index + 1}", key=key, on_change=_typed, args=(page, index, key),
+                help="Such as plain-56,norm=none,init=xavier,width=64 or resnet-1202,width=8, or "
+                "the number of a run.",
+            )  # fmt: skip
+        if steps and len(one.steps) > 1:
+            st.session_state[step_key] = one.step
+            with st.container(width=WIDTH_OF_STEP):
+                st.select_slider(
+                    "at step", one.steps, key=step_key, on_change=_typed,
+                    args=(page, index, key, step_key),
+                    help="0 is the network as initialised; the others are stored.",
+                )  # fmt: skip
+
+
+def _typed(page: str, index: int, key: str, step_key: str = "") -> None:
+    """Another network in that place; what cannot be is said, and nothing changes."""
+    step = st.session_state[step_key] if step_key else 0
+    name = str(st.session_state[key]).strip().rpartition("@")[0] or str(st.session_state[key])
+    text = f"{name.strip()}@{step}"
+    try:
+        find(lab().store, text)
+    except (SpecError, StoreError) as error:
+        complain(str(error))
+        return
+    nets = list(current_inside().nets_on(page))
+    nets[index : index + 1] = [text]
+    _set_nets(tuple(nets))
+
+
+def _set_nets(nets: tuple[str, ...]) -> None:
+    choose_inside(replace(current_inside(), nets=nets))
