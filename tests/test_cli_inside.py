@@ -15,6 +15,7 @@ from explorer.cli import cli
 from explorer.store import Store, StoreError
 
 NETWORK = "resnet-14,width=4"  # as drawn: it has block pairs to swap, and needs no training
+OF_NO_NETWORK = ("factors", "shattering", "correlations")
 SHIPPED = "plain-20,width=8,steps=300"
 
 
@@ -38,7 +39,8 @@ def rows(result: Result) -> list[list[str]]:
 
 @pytest.mark.parametrize("what", [name for name in ANALYSES if name != "upload"])
 def test_the_json_is_what_python_answers(what: str) -> None:
-    said, same = answer(what, NETWORK), analyse(what, NETWORK)
+    networks = () if what in OF_NO_NETWORK else (NETWORK,)
+    said, same = answer(what, *networks), analyse(what, *networks)
     assert said.pop("seconds", 0) >= 0
     assert said == {name: value for name, value in same.items() if name != "seconds"}
 
@@ -153,3 +155,45 @@ def test_a_full_disk_costs_the_keeping_only(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Store, "cache_put", full)
     assert analyse("responses", NETWORK)["blocks"] == [f"block {n}" for n in range(1, 7)]
     assert Store().size() > 0
+
+
+def flow(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ("flow", *arguments))
+
+
+def test_flow_measures_what_lies_behind_the_gradient() -> None:
+    options = ["--depths", "8,14", "--split", "--lengths", "--jacobians", "--json"]
+    found = json.loads(flow("resnet-8,width=4", *options).stdout)
+    assert found["sites"][0] == "stem"
+    assert [point["depth"] for point in found["by_depth"]] == [8, 14]
+    (ratio,) = found["by_depth"][0]["ratios"]
+    gradient = found["activation_gradient"]
+    assert ratio == pytest.approx(gradient[0] / gradient[-1], rel=1e-5)
+    shares = zip(found["split"]["shortcut_share"], found["split"]["residual_share"], strict=True)
+    assert [a + b for a, b in shares] == pytest.approx([1.0] * 3)
+    assert sum(found["exact_lengths"]["share"]) == pytest.approx(1.0)
+    assert len(found["spectra"]["blocks"]["largest"]) == 3
+
+
+def test_flow_at_a_stored_step_has_no_prediction() -> None:
+    spec = "resnet-20,width=8,steps=300"
+    start = json.loads(flow(spec, "--json").stdout)
+    later = json.loads(flow(spec, "--step", "300", "--json").stdout)
+    assert later["step"] == 300
+    assert later["predicted"] is None
+    assert len(later["activation_gradient"]) == len(start["activation_gradient"])
+    assert later["activation_gradient"] != start["activation_gradient"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--depths", "8,x"], "depths: '8,x' is not allowed; whole numbers"),
+        (["--step", "7"], "step: '7' is not allowed; stored of residual-8: 0"),
+    ],
+)
+def test_what_flow_cannot_do_is_one_line(options: list[str], said: str) -> None:
+    result = flow("resnet-8,width=4", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1

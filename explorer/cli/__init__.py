@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from explorer.cli import data, runs
+from explorer.cli.flow import flow
 from explorer.cli.inside import inside
 from explorer.cli.show import (
     Device,
@@ -18,7 +19,6 @@ from explorer.cli.show import (
     fail,
     one_line_errors,
     out,
-    print_flow,
     print_json,
     print_runs,
     use_store,
@@ -40,6 +40,7 @@ cli.add_typer(runs.cli, name="runs")
 cli.add_typer(data.cli, name="data")
 cli.command()(sweep)
 cli.command()(inside)
+cli.command()(flow)
 
 
 @cli.command()
@@ -69,24 +70,6 @@ def app(
     arguments = [f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "streamlit", "run", str(root / "app.py"), *arguments]
     os.execv(sys.executable, command)
-
-
-@cli.command()
-@one_line_errors
-def flow(
-    spec: Annotated[str, typer.Argument(help="A network, such as plain-56,norm=none,init=he.")],
-    seeds: Annotated[int, typer.Option(min=1, max=256, help="Networks to average over.")] = 1,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Measure gradient and signal by depth at initialisation, beside the prediction."""
-    from explorer.flow import flow as measure
-    from explorer.training import one_thread, resolve_device
-
-    run = parse(spec)
-    one_thread()
-    result = measure(run, seeds, str(resolve_device(device))).to_json()
-    print_json(result) if as_json else print_flow(result)
 
 
 @cli.command()

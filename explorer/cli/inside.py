@@ -22,9 +22,9 @@ def inside(
         str, typer.Argument(help="The analysis, such as responses, lesion_each or similarity.")
     ],
     networks: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(help="Stored networks: 12@100 (a run and a step), or a spec and a step."),
-    ],
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", "-o", help="Of the analysis, such as -o reestimate=true."),
@@ -45,7 +45,7 @@ def inside(
         def report(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        answer = analyse(what, *networks, device=device, report=report, **options)
+        answer = analyse(what, *(networks or ()), device=device, report=report, **options)
     print_json(answer) if as_json else _show(answer)
 
 

@@ -69,25 +69,6 @@ def use_store(folder: Path | None) -> None:
         os.environ["EXPLORER_HOME"] = str(folder.resolve())
 
 
-def print_flow(result: dict[str, Any]) -> None:
-    """The flow as a table, and its fitted rate beside the predicted one."""
-    table = Table("site", "‖dL/dx‖", "predicted", "std of x", title=result["spec"])
-    predicted = result["predicted"] or [None] * len(result["sites"])
-    rows = zip(
-        result["sites"],
-        result["activation_gradient"],
-        predicted,
-        result["activation_std"],
-        strict=True,
-    )
-    for site, *numbers in rows:
-        table.add_row(site, *("-" if n is None else f"{n:.3g}" for n in numbers))
-    out.print(table)
-    for name in ("rate", "predicted_rate", "rate_per_block", "predicted_rate_per_block"):
-        value = result[name]
-        out.print(f"{name.replace('_', ' ')}: {'no formula' if value is None else f'{value:.4g}'}")
-
-
 def print_runs(rows: list[dict[str, Any]]) -> None:
     """Runs as a table."""
     table = Table("id")

@@ -22,7 +22,7 @@ LARGEST = 50_000_000  # parameters; a bound for a shared machine, not for scienc
 class Stage(Frozen):
     """`blocks` blocks of `width` channels at one resolution."""
 
-    blocks: int = Field(ge=1, le=400)
+    blocks: int = Field(ge=1, le=600)  # of two layers each: as deep as anything here
     width: int = Field(ge=1, le=WIDEST)
 
 
