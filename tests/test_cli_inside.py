@@ -124,10 +124,10 @@ def test_bad_input_is_one_line(
     assert line.startswith(said)
 
 
-def test_without_a_network_the_usage_is_shown() -> None:
+def test_without_a_network_one_line_says_that_one_is_needed() -> None:
     result = call("responses")
-    assert result.exit_code == 2
-    assert "Missing argument" in result.stderr
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("networks: '0' is not allowed")
 
 
 def test_answers_that_take_long_are_kept_in_the_store_named(
