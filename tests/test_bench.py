@@ -87,6 +87,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, executor: StandIn) -> None:
                 monkeypatch.setattr(module, measured, figure)
     small = NetworkSpec(depth=8, width=4)
     monkeypatch.setattr("explorer.bench.deep_profile.SPEC", small)
+    monkeypatch.setattr("explorer.bench.deep_memory.taken", figure)
     monkeypatch.setattr("explorer.bench.first_point.start", lambda *_: (figure(), figure()))
     monkeypatch.setattr("explorer.bench.live.Training", FakeTraining)
     monkeypatch.setattr("explorer.bench.live.wait_until", lambda *_: None)

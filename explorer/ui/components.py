@@ -18,7 +18,7 @@ PLOTLY_URL = "/assets/plotly.min.js"
 # px held until the panel is drawn
 SPACE = {
     **{"table": 480, "diagram": 330, "transport": 44, "members": 90},
-    **{"charts": 720, "findings": 90},
+    **{"charts": 720, "findings": 90, "facts": 90},
 }
 
 LONGEST_SEARCH = 200  # characters
@@ -68,6 +68,7 @@ _diagram = _panel("diagram")
 _transport = _panel("transport")
 _charts = _panel("charts")
 _findings = _panel("findings")
+_facts = _panel("facts")
 _table = _panel("table")
 _members = _panel("members")
 
@@ -135,6 +136,11 @@ def charts(
 def findings(key: str, view_url: str, name: str) -> None:
     """The view's findings of that name, in words."""
     _findings(key=key, data={"url": view_url, "name": name})
+
+
+def facts(key: str, view_url: str, name: str) -> None:
+    """The view's small table of that name: {caption, head, rows}."""
+    _facts(key=key, data={"url": view_url, "name": name})
 
 
 def members(key: str, view_url: str) -> None:
