@@ -15,11 +15,6 @@ from streamlit.components.v2.types import ComponentRenderer
 COMMANDS = ("play", "pause", "resume", "step", "stop", "reset")
 GATE_LIMIT = 10.0
 PLOTLY_URL = "/assets/plotly.min.js"
-# px held until the panel is drawn
-SPACE = {
-    **{"table": 480, "diagram": 330, "transport": 44, "members": 90},
-    **{"charts": 720, "findings": 90, "facts": 90},
-}
 
 LONGEST_SEARCH = 200  # characters
 
@@ -53,24 +48,25 @@ class Look:
     seq: int = 0
 
 
-def _panel(name: str) -> ComponentRenderer:
+def panel(name: str, space: int) -> ComponentRenderer:
+    """The panel of assets/`name`.js, for which `space` px are held until it is drawn."""
     loader = (
         f'const address = new URL("/assets/{name}.js", location.origin).href;\n'
         "export default (args) => import(address).then((panel) => panel.mount(args));\n"
     )
-    space = f'<div class="panel-space" style="min-height: {SPACE[name]}px"></div>'
+    held = f'<div class="panel-space" style="min-height: {space}px"></div>'
     return st.components.v2.component(
-        f"explorer_{name}", html=space, js=loader, isolate_styles=False
+        f"explorer_{name}", html=held, js=loader, isolate_styles=False
     )
 
 
-_diagram = _panel("diagram")
-_transport = _panel("transport")
-_charts = _panel("charts")
-_findings = _panel("findings")
-_facts = _panel("facts")
-_table = _panel("table")
-_members = _panel("members")
+_diagram = panel("diagram", space=330)
+_transport = panel("transport", space=44)
+_charts = panel("charts", space=720)
+_findings = panel("findings", space=90)
+_facts = panel("facts", space=90)
+_table = panel("table", space=480)
+_members = panel("members", space=90)
 
 
 def diagram(

@@ -5,29 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
-from streamlit.components.v2.types import ComponentRenderer
 
 from explorer.image_names import DRAWN_LEVELS
-
-SPACE = {"maps": 960, "picture": 330}  # px held until the panel is drawn
+from explorer.ui.components import panel
 
 STORED = re.compile(r"(?:test|train):(?:0|[1-9][0-9]{0,8})")
 DRAWN = "drawn:"
 
 
-def _panel(name: str) -> ComponentRenderer:
-    loader = (
-        f'const address = new URL("/assets/{name}.js", location.origin).href;\n'
-        "export default (args) => import(address).then((panel) => panel.mount(args));\n"
-    )
-    space = f'<div class="panel-space" style="min-height: {SPACE[name]}px"></div>'
-    return st.components.v2.component(
-        f"explorer_{name}", html=space, js=loader, isolate_styles=False
-    )
-
-
-_maps = _panel("maps")
-_picture = _panel("picture")
+_maps = panel("maps", space=960)
+_picture = panel("picture", space=330)
 
 
 def maps(key: str, url: str, blocks: int, on_block: Callable[[int], None]) -> None:

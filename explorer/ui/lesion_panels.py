@@ -4,26 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
-from streamlit.components.v2.types import ComponentRenderer
 
-SPACE = {"lesions": 392, "unravelled": 512}  # px held until the panel is drawn
+from explorer.ui.components import panel
 
 Order = tuple[int, ...]  # the block that runs in each place, 0 where it is deleted
 
 
-def _panel(name: str) -> ComponentRenderer:
-    loader = (
-        f'const address = new URL("/assets/{name}.js", location.origin).href;\n'
-        "export default (args) => import(address).then((panel) => panel.mount(args));\n"
-    )
-    space = f'<div class="panel-space" style="min-height: {SPACE[name]}px"></div>'
-    return st.components.v2.component(
-        f"explorer_{name}", html=space, js=loader, isolate_styles=False
-    )
-
-
-_lesions = _panel("lesions")
-_unravelled = _panel("unravelled")
+_lesions = panel("lesions", space=392)
+_unravelled = panel("unravelled", space=512)
 
 
 def lesions(

@@ -11,18 +11,14 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from explorer.ui.components import panel
+
 FOLDER = Path(__file__).parents[2] / "pages"
 GROUPS = {"1": "Play", "2": "Understand", "3": "Compare", "4": "Yours"}
 BRAND = "Residual Explorer"
 
 # Streamlit's own navigation has no sections that pass axe, and its links mark no current page.
-_panel = st.components.v2.component(
-    "explorer_navigation",
-    html='<div class="panel-space" style="min-height: 37px"></div>',
-    js='const address = new URL("/assets/navigation.js", location.origin).href;\n'
-    "export default (args) => import(address).then((panel) => panel.mount(args));\n",
-    isolate_styles=False,
-)
+_panel = panel("navigation", space=37)
 
 
 def page_files() -> list[Path]:

@@ -11,7 +11,7 @@ from explorer.figures.race import NAMES
 from explorer.figures.race_lines import Metric
 from explorer.spec import RunSpec, SpecError, parse
 from explorer.store import StoreError
-from explorer.ui.components import charts, members
+from explorer.ui.components import charts, members, panel
 from explorer.ui.controls import LABELS
 from explorer.ui.lab import lab
 from explorer.ui.panels import escaped
@@ -48,13 +48,7 @@ STYLE = """<style>
 @media (max-width: 700px) {.panel-sweeps button {max-width: 15rem}}
 </style>"""
 
-_list = st.components.v2.component(
-    "explorer_sweeps",
-    html='<div class="panel-space" style="min-height: 120px"></div>',
-    js='const address = new URL("/assets/sweeps.js", location.origin).href;\n'
-    "export default (args) => import(address).then((panel) => panel.mount(args));\n",
-    isolate_styles=False,
-)
+_list = panel("sweeps", space=120)
 
 
 def command(name: str) -> None:

@@ -96,15 +96,21 @@ function luminance(color) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-/** Resolves when panel.css is there, or cannot be had: a panel must not wait for its looks. */
-function styled() {
-  const href = new URL("./panel.css", import.meta.url).href;
-  return new Promise((resolve) => {
-    const link = html("link", { rel: "stylesheet", href });
-    link.addEventListener("load", resolve);
-    link.addEventListener("error", resolve);
-    document.head.append(link);
-  });
+const sheets = new Map();
+
+/** Resolves when that style sheet is there, or cannot be had: a panel must not wait for its looks. */
+export function styled(name) {
+  if (!sheets.has(name)) {
+    const href = new URL(`./${name}.css`, import.meta.url).href;
+    const loaded = new Promise((resolve) => {
+      const link = html("link", { rel: "stylesheet", href });
+      link.addEventListener("load", resolve);
+      link.addEventListener("error", resolve);
+      document.head.append(link);
+    });
+    sheets.set(name, loaded);
+  }
+  return sheets.get(name);
 }
 
-await styled();
+await styled("panel");

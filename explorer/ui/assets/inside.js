@@ -1,12 +1,5 @@
-/** Loads inside.css once; its importers are there when it is, or cannot be had. */
+/** The style sheet that the panels of feature maps and of the picture share. */
 
-import { html } from "./dom.js";
+import { styled } from "./dom.js";
 
-const href = new URL("./inside.css", import.meta.url).href;
-
-await new Promise((resolve) => {
-  const link = html("link", { rel: "stylesheet", href });
-  link.addEventListener("load", resolve);
-  link.addEventListener("error", resolve);
-  document.head.append(link);
-});
+await styled("inside");

@@ -4,7 +4,7 @@
  * It also takes over the presses of all other links to pages, so that none costs a reload.
  */
 
-import { html, mountable, setAttribute, setAttributes, setText } from "./dom.js";
+import { html, mountable, setAttribute, setAttributes, setText, styled } from "./dom.js";
 
 export const mount = mountable("navigation", (root) => {
   const brand = html("div", { class: "brand" });
@@ -83,15 +83,4 @@ function mark(item, current) {
   setAttribute(item.firstChild, "aria-current", current);
 }
 
-/** Resolves when navigation.css is there, or cannot be had. */
-function styled() {
-  const href = new URL("./navigation.css", import.meta.url).href;
-  return new Promise((resolve) => {
-    const link = html("link", { rel: "stylesheet", href });
-    link.addEventListener("load", resolve);
-    link.addEventListener("error", resolve);
-    document.head.append(link);
-  });
-}
-
-await styled();
+await styled("navigation");

@@ -3,7 +3,7 @@
  * data = {url, version, ids, find, sort, seq}; the event "look" has {ids, find, sort, seq}.
  */
 
-import { applyTheme, html, mountable, setAttribute, setText } from "./dom.js";
+import { applyTheme, html, mountable, setAttribute, setText, styled } from "./dom.js";
 import { subscribe, wakeAll } from "./live.js";
 import { COLUMNS, compare, makeRow } from "./table_row.js";
 import { searcher, textOf } from "./search.js";
@@ -218,15 +218,4 @@ function moveFocus(event, step) {
   event.preventDefault(); // the box would scroll besides
 }
 
-/** Resolves when table.css is there, or cannot be had. */
-function styled() {
-  const href = new URL("./table.css", import.meta.url).href;
-  return new Promise((resolve) => {
-    const link = html("link", { rel: "stylesheet", href });
-    link.addEventListener("load", resolve);
-    link.addEventListener("error", resolve);
-    document.head.append(link);
-  });
-}
-
-await styled();
+await styled("table");
