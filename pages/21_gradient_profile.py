@@ -8,10 +8,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from explorer.ui.components import charts
+from explorer.ui.components import charts, facts
 from explorer.ui.gradients import guides, profile
 from explorer.ui.gradients.form import any_networks
-from explorer.ui.inside.controls import pick_word, progress_bar, reading_guide
+from explorer.ui.gradients.steps import play_steps
+from explorer.ui.inside.controls import (
+    pick_word,
+    progress_bar,
+    reading_guide,
+    same_elsewhere,
+)
 from explorer.ui.inside.guides import held_fixed
 from explorer.ui.inside.state import current_inside, inside_url
 from explorer.ui.pages import question
@@ -25,8 +31,12 @@ choice = current_inside()
 weights = any_networks("gradient_profile", choice)
 if weights:
     url = inside_url("gradient_profile", choice, profile.FIGURES)
+    play_steps(weights)
+    if any(one.step == 0 for one in weights):  # a trained network has no other seeds
+        pick_word("Seeds", "seeds", profile.SEEDS)
     progress_bar("gradient_profile", url)
-    pick_word("Seeds", "seeds", profile.SEEDS)
     charts("profile", url, (*profile.FIGURES, "sentences"), wide=())
+    facts("slopes", url, "slopes")
     held_fixed(weights, "training mode, first batch of the run")
+    same_elsewhere("gradient_profile", choice)
     reading_guide(guides.PROFILE, guides.PROFILE_SOURCES)

@@ -43,6 +43,6 @@ if weights:
             "A plain network has a single path, which runs through every F: there is no length "
             "to choose from. Take a residual network, or put one beside it."
         )
-    guides.held_fixed(weights)
+    guides.held_fixed(weights, "training mode, one batch")
     same_elsewhere("paths", choice)
     reading_guide(guides.PATHS, guides.PATHS_SOURCES)

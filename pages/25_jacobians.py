@@ -11,7 +11,7 @@ import streamlit as st
 from explorer.ui.components import charts
 from explorer.ui.gradients import guides, jacobians
 from explorer.ui.gradients.form import any_networks
-from explorer.ui.inside.controls import progress_bar, reading_guide
+from explorer.ui.inside.controls import progress_bar, reading_guide, same_elsewhere
 from explorer.ui.inside.guides import held_fixed
 from explorer.ui.inside.state import current_inside, inside_url
 from explorer.ui.pages import question
@@ -26,6 +26,7 @@ weights = any_networks("jacobians", choice)
 if weights:
     url = inside_url("jacobians", choice, jacobians.FIGURES)
     progress_bar("jacobians", url)
-    charts("jacobians", url, jacobians.FIGURES, wide=jacobians.FIGURES[:1])
+    charts("jacobians", url, (*jacobians.FIGURES, "sentences"), wide=jacobians.FIGURES[:1])
     held_fixed(weights, "training mode, one example of the first batch")
+    same_elsewhere("jacobians", choice)
     reading_guide(guides.JACOBIANS, guides.JACOBIANS_SOURCES)

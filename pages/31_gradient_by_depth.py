@@ -11,7 +11,12 @@ import streamlit as st
 from explorer.ui.components import charts
 from explorer.ui.gradients import depths, guides
 from explorer.ui.gradients.form import any_networks
-from explorer.ui.inside.controls import pick_word, progress_bar, reading_guide
+from explorer.ui.inside.controls import (
+    pick_word,
+    progress_bar,
+    reading_guide,
+    same_elsewhere,
+)
 from explorer.ui.inside.guides import held_fixed
 from explorer.ui.inside.state import current_inside, inside_url
 from explorer.ui.pages import question
@@ -25,8 +30,10 @@ choice = current_inside()
 weights = any_networks("gradient_by_depth", choice, steps=False)
 if weights:
     url = inside_url("gradient_by_depth", choice, depths.FIGURES)
-    pick_word("Of", "grid", depths.GRIDS)
+    pick_word("Beside depth, vary", "grid", depths.GRIDS)
     progress_bar("gradient_by_depth", url)
     charts("depths", url, depths.FIGURES, wide=depths.FIGURES)
-    held_fixed(weights, "as initialised, at every depth; training mode, first batch")
+    _, start = depths.panels(choice, weights)[0]
+    held_fixed(tuple(start), "at every depth; training mode, first batch")
+    same_elsewhere("gradient_by_depth", choice)
     reading_guide(guides.DEPTHS, guides.DEPTHS_SOURCES)

@@ -40,8 +40,9 @@ from explorer.network import build
 from explorer.spec import SpecError
 
 METHODS = ("integrated_gradients", "grad_cam", "conductance", "occlusion", "neuron_gradient")
-EVERY = [
-    *((what, {}) for what in ANALYSES if what not in ("attribution", "upload")),
+OF_NO_NETWORK = ("factors", "shattering", "correlations")
+EVERY = [  # of one network
+    *((w, {}) for w in ANALYSES if w not in ("attribution", "upload", *OF_NO_NETWORK)),
     ("lesion_each", {"harm": "noise", "place": "output"}),
     ("lesion_some", {"draws": 2, "swap": True, "reestimate": True}),
     *(("attribution", {"method": method, "steps": 4}) for method in METHODS),
@@ -272,9 +273,6 @@ def test_bad_options_are_one_line(what: str, field: str, options: Json) -> None:
     with pytest.raises(SpecError, match=rf"^{field}: .* is not allowed; .+") as caught:
         ask(what, subject(), **options)
     assert "\n" not in str(caught.value)
-
-
-OF_NO_NETWORK = ("factors", "shattering", "correlations")
 
 
 @pytest.mark.parametrize("what", ANALYSES)

@@ -219,7 +219,7 @@ def test_every_arm_has_depths_of_its_own() -> None:
     listed = depths_of(parse("resnet-12,stages=3x8~2x16"), (20,))[0].network
     assert [(stage.blocks, stage.width) for stage in listed.all_stages] == [(4, 8), (4, 16)]
     assert max(depths("mlp-8,width=1024", 20, 1000)) == 20  # the other has a thousand million
-    assert depths("resnet-4,block=preact,stages=1x8", 2, 1202) == [4]  # 400 blocks a stage
+    assert depths("resnet-4,block=preact,stages=1x8", 2, 1202) == [4, 1202]
     gated = depths_of(parse("mlp-8,width=8,skip=0.5~0.5~0.5"), (12,))[0].network
     assert gated.skip == (0.5,)
 

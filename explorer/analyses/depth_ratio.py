@@ -5,8 +5,8 @@ import time
 from explorer.analyses.base import Json, Subject, analysis, numbers, one, whole
 from explorer.gradients.by_depth import by_depth
 from explorer.inside.mode import Report
-
-DEEPEST = 2000
+from explorer.spec import SpecError
+from explorer.spec.network import DEEPEST, LARGEST
 
 
 @analysis("depth_ratio", "depth", "seeds")
@@ -20,7 +20,11 @@ def depth_ratio(subjects: tuple[Subject, ...], options: Json, report: Report) ->
     seeds = whole(options, "seeds", 2, 32)
     device = str(subject.network.head.weight.device)
     started = time.perf_counter()
-    (point,) = by_depth([subject.run], [depth], seeds, device, report)
+    points = list(by_depth([subject.run], [depth], seeds, device, report))
+    if not points:
+        allowed = f"at that depth the network would have more than {LARGEST:,} parameters"
+        raise SpecError("depth", depth, allowed)
+    (point,) = points
     return {
         "depth": point.depth,
         "ratios": numbers(point.ratios),

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from explorer.analyses.base import Json, Subject, analysis, numbers, one, whole
 from explorer.data.order import BatchOrder
-from explorer.flow import flow
+from explorer.flow import FLOOR, fitted_rate, flow
 from explorer.inside.mode import Report
 from explorer.probes import weighted
 from explorer.probes.flow import profile
@@ -23,14 +23,20 @@ def gradient_profile(subjects: tuple[Subject, ...], options: Json, report: Repor
     subject = one(subjects)
     seeds = whole(options, "seeds", 1, MOST_SEEDS)
     device = str(subject.network.head.weight.device)
+    report(0, seeds)  # it is under way, and can be cancelled until it begins
     if subject.step == 0:
         return {**flow(subject.run, seeds, device).to_json(), "step": 0}
     x, y = first_batch(subject)
     measured = profile(subject.network, x, y)
+    gradient = measured["activation_gradient"].astype(np.float64)
+    usable = np.isfinite(gradient) & (gradient > FLOOR)
+    layers = subject.run.network.form.layers
+    logs = 2 * np.log(np.where(usable, gradient, 1.0))
     return {
         "sites": list(subject.run.network.sites),
         "weight_sites": list(weighted(subject.network)),
         **{probe: numbers(values.astype(np.float64)) for probe, values in measured.items()},
+        "rate": fitted_rate(logs, layers, usable),
         "seeds": 1,
         "step": subject.step,
         "device": device,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from explorer.analyses.base import Json, Subject, analysis, numbers, one
+from explorer.analyses.base import Json, Subject, analysis, finite, numbers, one
 from explorer.analyses.gradient_profile import first_batch
 from explorer.gradients.lengths import by_length
 from explorer.gradients.split import split
@@ -44,5 +44,5 @@ def exact_lengths(subjects: tuple[Subject, ...], options: Json, report: Report) 
         "mean": float(lengths @ found.share) if known else None,
         "first": first,
         "last": last,
-        "total": found.total,
+        "total": finite(found.total),
     }

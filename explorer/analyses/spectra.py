@@ -41,5 +41,5 @@ def _all(found: Spectrum) -> Json:
         "values": numbers(np.asarray(found.values)),
         "shape": list(found.shape),
         "complete": found.complete,
-        "floor": found.floor,
+        "floor": finite(found.floor),
     }

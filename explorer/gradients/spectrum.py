@@ -106,9 +106,11 @@ def spectrum(function: Function, x: Tensor, name: str = "", few: int = FEW) -> S
 
 
 def of_matrix(matrix: Tensor, name: str = "") -> Spectrum:
-    """All singular values of a matrix (outputs, inputs)."""
-    values = torch.linalg.svdvals(matrix.detach().cpu().double()).numpy()
+    """All singular values of a matrix (outputs, inputs); NaN if an entry is not finite."""
     shape = (matrix.shape[0], matrix.shape[1])
+    if not matrix.isfinite().all():
+        return Spectrum(name, np.full(min(shape), np.nan), shape, True, math.nan)
+    values = torch.linalg.svdvals(matrix.detach().cpu().double()).numpy()
     return Spectrum(name, values, shape, True, EPSILON * max(shape) * float(values[0]))
 
 

@@ -1,13 +1,16 @@
 """The Gradient by depth page: how much reaches the first block as networks get deeper."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from explorer import figures
+from explorer.comparison import names
 from explorer.figures import RatioSeries, make_arms
 from explorer.inquiry import inquiry
-from explorer.spec import RunSpec, SpecError, short_form
+from explorer.spec import NetworkSpec, RunSpec, SpecError, short_form
+from explorer.spec.network import LARGEST
 from explorer.theory.crossing import leaves
 from explorer.theory.trainable import trainable_depth
 from explorer.ui.inside.route import PAGES, Ask, Json, Page, Scene
@@ -20,9 +23,9 @@ FIGURES = ("ratio",)
 DEPTHS = (2, 8, 14, 20, 32, 44, 56, 80, 110, 160, 230, 330, 470, 700, 1000)
 SEEDS = 2
 GRIDS = {
-    "shown": "the networks above",
-    "inits": "every initialisation",
-    "norms": "every normalisation",
+    "shown": "nothing",
+    "inits": "the initialisation",
+    "norms": "the normalisation",
 }
 VALUES = {"inits": ("init", ("he", "xavier", "torch_default", "orthogonal")),
           "norms": ("norm", ("none", "batch", "group", "layer"))}  # fmt: skip
@@ -48,28 +51,52 @@ def _start(run: RunSpec) -> Weights:
     return find(lab().store, f"{short_form(run)}@0")
 
 
+def depths_of(network: NetworkSpec) -> tuple[int, ...]:
+    """The depths nearest below DEPTHS that it can have, or its least; none that is too large.
+
+    As explorer.gradients.by_depth.depths_of, which the server cannot load.
+    """
+    stages = network.all_stages
+    per_block = network.form.layers * len(stages)
+    shallowest = network.replace(stages=[{"blocks": 1, "width": stage.width} for stage in stages])
+    counts = dict.fromkeys(max(1, (depth - 2) // per_block) for depth in DEPTHS)
+    return tuple(
+        2 + count * per_block for count in counts if count * shallowest.rough_size <= LARGEST
+    )
+
+
 def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str, Ask]:
     """A question a depth and network, shallow ones first, so that points come one by one."""
     shown = panels(choice, weights)
     for one in weights:
-        if len(set(one.spec.network.skip)) > 1:
-            raise SpecError("skip", "several gates", "one gate for all blocks, as depth changes")
+        for gate in ("skip", "residual"):
+            if len(set(getattr(one.spec.network, gate))) > 1:
+                raise SpecError(gate, "several gates", "one gate for all blocks, as depth changes")
+    asked = [
+        (depth, number, index, one)
+        for number, (_, networks) in enumerate(shown, 1)
+        for index, one in enumerate(networks, 1)
+        for depth in depths_of(one.spec.network)
+    ]
     return {
-        f"depth {depth}, panel {number}, network {index + 1}": Ask(
+        f"depth {depth}, panel {number}, network {index}": Ask(
             inquiry("depth_ratio", one, depth=depth, seeds=SEEDS)
         )
-        for depth in DEPTHS
-        for number, (_, networks) in enumerate(shown, 1)
-        for index, one in enumerate(networks)
+        for depth, number, index, one in sorted(asked, key=lambda entry: entry[:3])
     }
+
+
+def arm_names(specs: Sequence[RunSpec]) -> list[str]:
+    """The networks' names without their depth, which changes here, where that tells them apart."""
+    full = names(specs)
+    short = [re.sub(r"-\d+", "", name, count=1) for name in full]
+    return short if len(set(short)) == len(short) else full
 
 
 def view(scene: Scene) -> Json:
     """The ratio by depth as far as it is known, a panel a setting."""
     arms = make_arms(
-        [arm.name.partition("-")[0] for arm in scene.arms]
-        if len({arm.name.partition("-")[0] for arm in scene.arms}) == len(scene.arms)
-        else [arm.name for arm in scene.arms],
+        arm_names([one.spec for one in scene.weights]),
         [one.spec.network.shortcut == "none" for one in scene.weights],
     )
     drawn = []
@@ -77,7 +104,8 @@ def view(scene: Scene) -> Json:
         series = []
         for index, one in enumerate(networks):
             name = f"panel {number}, network {index + 1}"
-            found = [scene.answer(f"depth {depth}, {name}") for depth in DEPTHS]
+            depths = depths_of(one.spec.network)
+            found = [scene.answer(f"depth {depth}, {name}") for depth in depths]
             points = {answer["depth"]: answer for answer in found if answer is not None}
             if points:
                 series.append(_series(arms[index], one, list(points.values())))
@@ -109,6 +137,8 @@ def _series(arm: figures.Arm, one: Weights, points: list[Json]) -> RatioSeries:
     depths = [point["depth"] for point in points]
     ratios = np.array([point["ratios"] for point in points], np.float64)
     predicted = np.array([point["predicted"] for point in points], np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):  # what float32 has lost
+        means = np.exp(np.log(ratios).mean(1))
     bound = trainable_depth(one.spec.network, one.spec.recipe.batch)
     return RatioSeries(
         arm,
@@ -116,7 +146,7 @@ def _series(arm: figures.Arm, one: Weights, points: list[Json]) -> RatioSeries:
         ratios,
         predicted if np.isfinite(predicted).any() else None,
         bool(points[-1]["valid"]),
-        leaves(depths, [float(np.exp(np.log(row).mean())) for row in ratios]),
+        leaves(depths, means.tolist()),
         None if bound is None else bound.depth,
         "" if bound is None else f"{bound.formula} ({bound.source})",
         points[-1]["region"] or "",

@@ -23,7 +23,7 @@ VALUES = {text: float(a) / float(b or 1) for text in VARIANCES for a, _, b in [t
 KNOWN = {"1/3": "PyTorch's default", "1": "LeCun", "2": "He", "25/9": "tanh gain 5/3"}
 USUAL_VARIANCE, USUAL_LAYERS, USUAL_WIDTH = "2", 50, 256
 LAYERS = (2, 5, 10, 20, 30, 50, 75, 100, 200, 300, 500)
-WIDTHS = (8, 16, 32, 64, 128, 256, 384)
+WIDTHS = (8, 16, 32, 64, 128, 256)  # 500 layers of more would be too many weights
 WIDTH_OF_FIELD = 240  # px
 
 
@@ -85,7 +85,10 @@ def _sentences(answer: Json) -> list[dict[str, str]]:
         word = "arrives" if abs(fixed["chi"] - 1) < 1e-3 else (
             "vanishes" if fixed["chi"] < 1 else "explodes"
         )  # fmt: skip
-        text = f"In the long run every layer multiplies G by chi = {fixed['chi']:.4g}: it {word}."
+        text = (
+            f"In the long run every layer multiplies the squared gradient by chi = "
+            f"{fixed['chi']:.4g}: it {word}."
+        )
         said.append({"text": text, "rule": rule})
     if fixed["trainable"] is not None:
         text = f"Theory lets such a network train to about {number(fixed['trainable'])} layers."

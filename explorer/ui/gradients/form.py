@@ -1,13 +1,14 @@
 """Any networks by their short form, at initialisation or at a stored step."""
 
+import contextlib
 from dataclasses import replace
 
 import streamlit as st
 
 from explorer.experiments.arms import PRESETS
-from explorer.spec import SpecError, short_form
+from explorer.spec import RunSpec, SpecError, short_form
 from explorer.store import StoreError
-from explorer.ui.inside.route import networks
+from explorer.ui.inside.route import PAGES, networks
 from explorer.ui.inside.state import MOST_ON, InsideChoice, choose_inside, current_inside
 from explorer.ui.lab import lab
 from explorer.ui.panels import trouble
@@ -24,26 +25,43 @@ def any_networks(page: str, choice: InsideChoice, steps: bool = True) -> tuple[W
     """
     try:
         chosen = networks(page, choice)
+        PAGES[page].questions(choice, chosen)  # what else the address says must fit them
     except (SpecError, StoreError) as error:
         complain(str(error))
         trouble()
         st.button("Show the usual networks", on_click=choose_inside, args=(InsideChoice(),))
         return ()
-    _presets(chosen)
+    if MOST_ON.get(page, 2) > 1:  # a regime is a pair of networks
+        _presets(chosen)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         for index, one in enumerate(chosen):
             _line(page, index, one, steps)
-        if len(chosen) < MOST_ON.get(page, 2):
-            st.button(
-                "Add a network", key="add_net", on_click=_set_nets,
-                args=((*choice.nets_on(page), choice.nets_on(page)[-1]),),
-            )  # fmt: skip
-        if len(chosen) > 1:
-            st.button(
-                "Remove the last", key="remove_net", on_click=_set_nets,
-                args=(choice.nets_on(page)[:-1],),
-            )  # fmt: skip
+        _add_or_remove(page, choice.nets_on(page), chosen)
     return chosen
+
+
+def _add_or_remove(page: str, nets: tuple[str, ...], chosen: tuple[Weights, ...]) -> None:
+    """One network more, up to what the page has room for, or one less."""
+    with st.container(horizontal=True, gap="small", width="content", vertical_alignment="bottom"):
+        if len(chosen) < MOST_ON.get(page, 2):
+            more = (*nets, f"{short_form(_another(chosen))}@0")
+            st.button("Add a network", key="add_net", on_click=_set_nets, args=(more,))
+        if len(chosen) > 1:
+            st.button("Remove the last", key="remove_net", on_click=_set_nets, args=(nets[:-1],))
+
+
+def _another(chosen: tuple[Weights, ...]) -> RunSpec:
+    """The twin of the first network whose twin is not on show; else the last with another seed."""
+    shown = {one.spec.start_key for one in chosen}
+    for one in chosen:
+        network = one.spec.network
+        shortcut = "zero_pad" if network.shortcut == "none" else "none"
+        with contextlib.suppress(SpecError):  # not every network has a twin
+            twin = one.spec.replace(network=network.replace(shortcut=shortcut))
+            if twin.start_key not in shown:
+                return twin
+    last = chosen[-1].spec
+    return last.replace(seed=last.seed + 1)
 
 
 def _presets(chosen: tuple[Weights, ...]) -> None:
@@ -67,7 +85,8 @@ def _presets(chosen: tuple[Weights, ...]) -> None:
 
 def _line(page: str, index: int, one: Weights, steps: bool) -> None:
     key, step_key = f"lab_net_{index}", f"lab_step_{index}"
-    st.session_state[key] = one.text.rpartition("@")[0]
+    wrong = st.session_state.pop(f"{key}_wrong", "")  # stays in sight, to be mended
+    st.session_state[key] = wrong or one.text.rpartition("@")[0]
     with st.container(horizontal=True, gap="small", width="content", vertical_alignment="bottom"):
         with st.container(width=WIDTH_OF_NET):
             st.text_input(
@@ -87,17 +106,29 @@ def _line(page: str, index: int, one: Weights, steps: bool) -> None:
 
 def _typed(page: str, index: int, key: str, step_key: str = "") -> None:
     """Another network in that place; what cannot be is said, and nothing changes."""
-    step = st.session_state[step_key] if step_key else 0
-    name = str(st.session_state[key]).strip().rpartition("@")[0] or str(st.session_state[key])
-    text = f"{name.strip()}@{step}"
+    choice = current_inside()
+    nets, said = list(choice.nets_on(page)), str(st.session_state[key])
     try:
-        find(lab().store, text)
+        nets[index] = _named(said, st.session_state[step_key] if step_key else 0)
+        chosen = replace(choice, nets=tuple(nets))
+        PAGES[page].questions(chosen, networks(page, chosen))
     except (SpecError, StoreError) as error:
         complain(str(error))
+        st.session_state[f"{key}_wrong"] = said
         return
-    nets = list(current_inside().nets_on(page))
-    nets[index : index + 1] = [text]
     _set_nets(tuple(nets))
+
+
+def _named(said: str, step: int) -> str:
+    """The address of a network as it is typed; at `step` if that is stored of it, else at 0.
+
+    A step that is typed behind an @ goes first. SpecError or StoreError if there is none.
+    """
+    name, at, typed = said.strip().rpartition("@")
+    if at:
+        return find(lab().store, f"{name.strip()}@{typed}").text
+    one = find(lab().store, f"{said.strip()}@0")
+    return f"{one.text.rpartition('@')[0]}@{step if step in one.steps else 0}"
 
 
 def _set_nets(nets: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from explorer.inquiry import inquiry
 from explorer.ui.inside.route import PAGES, Ask, Json, Page, Scene
 from explorer.ui.inside.state import InsideChoice
 from explorer.weights import Weights
+from explorer.wording import number
 
 FIGURES = ("whole", "way", "blocks")
 
@@ -34,7 +35,7 @@ def view(scene: Scene) -> Json:
         SpectrumSeries(
             arm,
             _numbers(answer["whole"]["values"]),
-            answer["whole"]["floor"],
+            answer["whole"]["floor"] or 0.0,
             min(answer["whole"]["shape"]),
         )
         for arm, answer in known
@@ -54,8 +55,27 @@ def view(scene: Scene) -> Json:
                 [_ends(arm, answer["blocks"]) for arm, answer in known], "extremes",
                 note=f"of every block alone; {note}", **look,
             ),
-        }
+        },
+        "sentences": [_survivors(arm.name, answer) for arm, answer in known],
     }  # fmt: skip
+
+
+def _survivors(name: str, answer: Json) -> dict[str, str]:
+    """How much of a small change at the stem arrives at the last block, and how far stretched."""
+    last = answer["last"]
+    values = _numbers(last["values"])
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return {"text": f"{name}: its values are not finite, so no stretch is known.", "rule": ""}
+    if known[0] <= last["floor"]:
+        return {"text": f"{name}: no small change at the stem reaches the last block.", "rule": ""}
+    grown = number(float(known[0]))
+    said = f"{name}: from the stem to the last block a small change grows up to {grown} times"
+    if not last["complete"]:
+        return {"text": f"{said}.", "rule": "the largest and smallest few singular values"}
+    alive = int((known > last["floor"]).sum())
+    text = f"{said}; {alive} of {min(last['shape'])} directions are not lost."
+    return {"text": text, "rule": "singular values that are no rounding of the largest"}
 
 
 def _ends(arm: figures.Arm, ends: Json) -> ConditionSeries:

@@ -24,6 +24,7 @@ VARIANTS = {
 }
 WIDTH_OF_FIELD = 320  # px
 NOW, BEFORE = "block", "block as it is"
+DEEP = 120  # blocks; with 600 an answer takes ten seconds, and the quick ones would wait for it
 
 
 def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str, Ask]:
@@ -31,9 +32,10 @@ def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str
     if not weights:
         return {}
     block, variant = chosen_block(choice, weights[:1]), choice.word("variant")
+    slow = blocks_of(weights[0]) > DEEP
     asked = {NOW: None} if variant == "as_is" else {NOW: variant, BEFORE: None}
     return {
-        name: Ask(inquiry("sum_node", weights[0], block=block, variant=said), slow=False)
+        name: Ask(inquiry("sum_node", weights[0], block=block, variant=said), slow)
         for name, said in asked.items()
     }
 

@@ -13,6 +13,7 @@ from explorer.ui.components import transport
 from explorer.ui.inside.route import PAGES, networks
 from explorer.ui.inside.state import (
     MOST_NETS,
+    USUAL_ON,
     InsideChoice,
     choose_inside,
     current_inside,
@@ -131,13 +132,13 @@ def _are_twins(one: RunSpec, other: RunSpec) -> bool:
 
 
 def same_elsewhere(page: str, choice: InsideChoice) -> None:
-    """The way to the other pages with these networks, this image and this block."""
+    """The way to the other pages of networks with these, this image and this block."""
     common = replace(choice, nets=choice.nets_on(page), words={})
     with st.container(horizontal=True, gap="small"):
         st.markdown("The same networks on:", width="content")
         for file in page_files():
             name = file.stem[3:]
-            if name in PAGES and name != page:
+            if name in PAGES and name != page and USUAL_ON.get(name) != ():
                 link_to(file.stem, title(file), **common.query)
 
 

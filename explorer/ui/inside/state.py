@@ -15,7 +15,10 @@ from explorer.spec import SpecError
 from explorer.ui.state import complain
 
 MOST_NETS = 4
-MOST_ON = {"gradient_profile": 4}  # what a page shows at most; two are shown on the others
+MOST_ON = {
+    "gradient_profile": 4,
+    "sum_node": 1,
+}  # what a page shows at most; two are shown on the others
 USUAL_NETS = (PLAIN, RESIDUAL)
 # A plain network of 56 layers has learned so little that it has little to lose.
 USUAL_ON: dict[str, tuple[str, ...]] = {
