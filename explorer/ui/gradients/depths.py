@@ -22,6 +22,7 @@ from explorer.weights import Weights, find
 FIGURES = ("ratio",)
 DEPTHS = (2, 8, 14, 20, 32, 44, 56, 80, 110, 160, 230, 330, 470, 700, 1000)
 SEEDS = 2
+SHALLOW = 20  # layers, of which many are measured within a second
 GRIDS = {
     "shown": "nothing",
     "inits": "the initialisation",
@@ -66,7 +67,10 @@ def depths_of(network: NetworkSpec) -> tuple[int, ...]:
 
 
 def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str, Ask]:
-    """A question a depth and network, shallow ones first, so that points come one by one."""
+    """A question a depth and network, shallow ones first, so that points come one by one.
+
+    The first few are answered by the worker that is always warm, so that they come at once.
+    """
     shown = panels(choice, weights)
     for one in weights:
         for gate in ("skip", "residual"):
@@ -80,7 +84,7 @@ def questions(choice: InsideChoice, weights: tuple[Weights, ...]) -> Mapping[str
     ]
     return {
         f"depth {depth}, panel {number}, network {index}": Ask(
-            inquiry("depth_ratio", one, depth=depth, seeds=SEEDS)
+            inquiry("depth_ratio", one, depth=depth, seeds=SEEDS), slow=depth > SHALLOW
         )
         for depth, number, index, one in sorted(asked, key=lambda entry: entry[:3])
     }
