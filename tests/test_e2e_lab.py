@@ -42,7 +42,7 @@ def said(visit: Visit, chart: str, pattern: str) -> float:
 
 def curve(visit: Visit, name: str) -> list[float]:
     """An autocorrelation, which is drawn over its band."""
-    return [line["y"] for line in visit.lines("autocorrelation") if line["name"] == name][-1]
+    return [list(line["y"]) for line in visit.lines("autocorrelation") if line["name"] == name][-1]
 
 
 def network(page: Any, number: int, text: str) -> None:

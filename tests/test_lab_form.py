@@ -88,6 +88,8 @@ def test_steps_are_chosen_and_typed(page: str, executor: StandIn) -> None:
     assert made.select_slider(key="lab_step_1").value == 300
     assert nets_of(typed(made, 1, "resnet-8,width=4")) == [plain, "resnet-8,width=4@0"]
     assert nets_of(typed(made, 1, later)) == [plain, later]
+    shallow = "resnet-20,width=8,steps=300"
+    assert nets_of(typed(made, 1, shallow)) == [plain, f"{shallow}@300"]  # it has that step too
 
 
 def test_no_seeds_are_offered_where_every_network_is_trained(executor: StandIn) -> None:

@@ -1,6 +1,7 @@
 """The pages of the gradient laboratory: what their routes answer, and what their controls do."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ from stand_in import StandIn, install
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from test_inside_pages import opened, run, words_of
+from test_recorded_inside import assert_alike
 
 from explorer.experiments.inside_questions import usual_questions
+from explorer.experiments.inside_reference import recorded_answers
 from explorer.gradients.by_depth import depths_of
 from explorer.spec import parse
 from explorer.store import Store
@@ -182,10 +185,15 @@ def test_arms_by_depth_are_named_without_one_depth(
     assert depths.arm_names([parse(text) for text in texts]) == expected
 
 
-def test_progress_by_depth_counts_networks_and_tells_the_time_left(executor: StandIn) -> None:
+def test_progress_by_depth_counts_networks_and_tells_the_time_left(
+    executor: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("explorer.ui.inside.route.PATIENCE", 0.0)
     executor.left_open = {"depth_ratio"}
     choice = InsideChoice(SMALL)
-    asked = [a.inquiry.question for a in depths.questions(choice, found(*SMALL)).values()]
+    asked: list[dict[str, Any]] = [
+        a.inquiry.question for a in depths.questions(choice, found(*SMALL)).values()
+    ]
     assert ask("gradient_by_depth", choice).json()["progress"] == "0 of 28 networks measured"
     shallow = executor.inquired[:4]  # depths 8 and 14
     assert [one.question for one in shallow] == asked[:4]
@@ -241,8 +249,7 @@ def test_paths_are_predicted_at_initialisation_where_theory_holds(executor: Stan
     assert shares is not None
     np.testing.assert_array_equal(shares, expected.share)
     narrow = found("mlp-14,width=4,norm=none,block=preact@0")[0]
-    trained = found("resnet-56,width=8,steps=300@300")[0]
-    assert paths._predicted(narrow) is paths._predicted(trained) is None
+    assert paths._predicted(narrow) is paths._predicted(replace(wide, step=300)) is None
 
 
 def test_all_paths_are_said_as_vectors(executor: StandIn) -> None:
@@ -255,3 +262,22 @@ def test_all_paths_are_said_as_vectors(executor: StandIn) -> None:
     split = next(one for one in executor.inquired if one.what == "split").future.result()
     median = float(np.median(split["shortcut_share"]))
     assert f"median block: {round(100 * median)} %" in title(view, "split").replace("\u00a0", " ")
+
+
+def test_what_is_recorded_is_what_is_computed_here(executor: StandIn) -> None:
+    """Those that take a moment, of networks as they are initialised and of toys."""
+    quick = ("factors", "profile", "depth_ratio", "split", "shattering")
+    some = [
+        question
+        for question in usual_questions(executor.store)
+        if question.what in quick
+        and dict(question.options).get("depth", 8) in (8, 14, 50)
+        and dict(question.options).get("seeds", 1) in (1, 2, 3, 64)
+    ]
+    assert {question.what for question in some} == set(quick)
+    for question in some:
+        ours = executor._answer(question.question)
+        theirs = {**recorded_answers().answers[question.key]}
+        if "elapsed_s" in theirs:
+            theirs["elapsed_s"] = ours["elapsed_s"]
+        assert_alike(ours, theirs)

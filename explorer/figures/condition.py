@@ -103,7 +103,13 @@ def _values(one: ConditionSeries, quantity: Quantity) -> Numbers:
 
 
 def _finding(series: Sequence[ConditionSeries], by: By) -> str:
-    """The median block's condition number, or that of the deepest network."""
+    """The median block's condition number, or that of the deepest network.
+
+    Where all of them are infinite, the median block's largest singular value tells more.
+    """
+    if by == "block" and all(np.isinf(np.median(one.condition)) for one in series):
+        parts = [f"{number(float(np.nanmedian(one.largest)))} in {one.arm.name}" for one in series]
+        return f"A direction is lost in most blocks; the largest singular value: {joined(parts)}"
     said = []
     for one in series:
         known = np.flatnonzero(~np.isnan(one.condition))

@@ -84,17 +84,18 @@ def _presets(chosen: tuple[Weights, ...]) -> None:
 
 
 def _line(page: str, index: int, one: Weights, steps: bool) -> None:
-    key, step_key = f"lab_net_{index}", f"lab_step_{index}"
+    key, step_key = f"lab_net_{index}", f"lab_step_{index}" if steps and len(one.steps) > 1 else ""
     wrong = st.session_state.pop(f"{key}_wrong", "")  # stays in sight, to be mended
     st.session_state[key] = wrong or one.text.rpartition("@")[0]
     with st.container(horizontal=True, gap="small", width="content", vertical_alignment="bottom"):
         with st.container(width=WIDTH_OF_NET):
             st.text_input(
-                f"Network {index + 1}", key=key, on_change=_typed, args=(page, index, key),
+                f"Network {index + 1}", key=key, on_change=_typed,
+                args=(page, index, key, step_key),
                 help="Such as plain-56,norm=none,init=xavier,width=64 or resnet-1202,width=8, or "
                 "the number of a run.",
             )  # fmt: skip
-        if steps and len(one.steps) > 1:
+        if step_key:
             st.session_state[step_key] = one.step
             with st.container(width=WIDTH_OF_STEP):
                 st.select_slider(

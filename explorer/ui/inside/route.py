@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from explorer import comparison
 from explorer.figures import Arm, alt_text, make_arms
 from explorer.inquiry import Inquiry
 from explorer.registry import Registry
@@ -101,6 +102,10 @@ def networks(page: str, choice: InsideChoice) -> tuple[Weights, ...]:
 def arms_of(weights: tuple[Weights, ...]) -> list[Arm]:
     """The networks as arms, in the colours they have on every page; steps are told apart."""
     labels = [one.label for one in weights]
+    specs = list(dict.fromkeys(one.spec for one in weights))
+    if len(set(labels)) < len(specs):  # then what differs tells them apart
+        told = dict(zip(specs, comparison.names(specs), strict=True))
+        labels = [told[one.spec] for one in weights]
     names = [
         f"{label}, step {one.step}" if labels.count(label) > 1 else label
         for label, one in zip(labels, weights, strict=True)
