@@ -28,7 +28,7 @@ app: $(VENV)/installed
 test: $(VENV)/installed-test
 	@status=0; for part in lint browser; do \
 	  $(MAKE) --no-print-directory $$part || status=1; \
-	done; $(IN) pytest -n $(TESTERS) --dist loadfile || status=1; exit $$status
+	done; $(IN) pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder || status=1; exit $$status
 
 lint: $(VENV)/installed-test
 	@set -x; status=0; \
