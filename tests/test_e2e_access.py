@@ -79,10 +79,15 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(tab: Callable[..., V
 
 
 def upload(visit: Visit, name: str, content: bytes) -> None:
+    visit.settle()
     visit.page.get_by_text("More: block, shortcut, optimiser").click()
-    visit.page.get_by_role("button", name="More data").click()
-    file = {"name": "images.zip", "mimeType": "application/zip", "buffer": content}
+    button = visit.page.get_by_role("button", name="More data")
     box = visit.page.get_by_role("textbox", name="Name", exact=True)
+    button.click()
+    visit.settle()
+    if not box.is_visible():  # a page that is drawn anew meanwhile closes it again
+        button.click()
+    file = {"name": "images.zip", "mimeType": "application/zip", "buffer": content}
     box.fill(name)
     box.press("Tab")
     visit.settle()
